@@ -1,0 +1,5 @@
+//! The `muzzle` command: everything is in [`muzzle::cli`].
+
+fn main() -> std::process::ExitCode {
+    muzzle::cli::main()
+}

@@ -1,0 +1,29 @@
+//! Muzzle's core: sees, stops and decodes the telemetry that a phone's apps send.
+//!
+//! Three rings; an arrow inward is the only one allowed (`tests/it/tidy.rs` holds it):
+//!
+//! - ring 0, pure codecs without state or I/O: [`event`], [`wire`], [`dns`], [`http`], [`decode`],
+//!   [`signatures`], [`limits`];
+//! - ring 1, state without I/O, `now` is an argument: [`policy`], [`names`], [`tcp`], [`flow`],
+//!   [`engine`];
+//! - ring 2, effects: [`io`], [`store`], [`export`], [`cli`].
+
+pub mod decode;
+pub mod dns;
+pub mod event;
+pub mod http;
+pub mod limits;
+pub mod signatures;
+pub mod wire;
+
+pub mod engine;
+pub mod flow;
+pub mod names;
+pub mod policy;
+pub mod tcp;
+
+#[cfg(feature = "cli")]
+pub mod cli;
+pub mod export;
+pub mod io;
+pub mod store;

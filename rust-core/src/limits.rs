@@ -1,0 +1,76 @@
+//! Every size, count and timeout of the core, in one place.
+//!
+//! Nothing here is a setting. What a peer, a file or an app can make us hold is bounded by a name
+//! on this page.
+
+use std::time::Duration;
+
+/// Largest IP packet that is read from or written to the TUN, bytes.
+pub const PACKET: usize = 65_535;
+/// MTU of the TUN: apps send segments of this size, so a read carries more (data-plane rule 4).
+pub const TUN_MTU: u16 = 9000;
+/// Packets read from the TUN before upstream sockets get a turn.
+pub const TUN_BATCH: usize = 64;
+/// Bytes one flow may move in one turn, each way, before other flows get theirs.
+pub const PUMP_BUDGET: usize = 256 * 1024;
+
+/// Receive and send buffer of one TCP flow, bytes each. Pages are touched only by data.
+pub const TCP_BUFFER: usize = 256 * 1024;
+/// TCP and UDP flows held at once; above it the one that was idle longest is closed.
+pub const FLOWS: usize = 16_384;
+/// How long an upstream connect may take.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Unacknowledged data toward the app for this long ends the flow.
+pub const TCP_TIMEOUT: Duration = Duration::from_secs(120);
+/// A UDP flow without a datagram for this long is closed (RFC 4787, REQ-5: at least two minutes).
+pub const UDP_IDLE: Duration = Duration::from_secs(120);
+
+/// Largest DNS message over UDP that we answer or forward, bytes (RFC 6891 §6.2.5).
+pub const DNS_UDP: usize = 4096;
+/// Largest DNS message over TCP, bytes (RFC 1035 §4.2.2).
+pub const DNS_TCP: usize = 65_535;
+/// Questions waiting for the upstream resolver.
+pub const DNS_PENDING: usize = 4096;
+/// How long the upstream resolver may take for one try.
+pub const DNS_TIMEOUT: Duration = Duration::from_secs(3);
+/// Tries over UDP before the app is told of the failure.
+pub const DNS_TRIES: u8 = 2;
+/// CNAME steps followed in one answer.
+pub const CNAME_CHAIN: usize = 16;
+/// TTL of a fake address, seconds.
+pub const FAKE_TTL: u32 = 60;
+/// Negative TTL of a name that is refused, seconds.
+pub const BLOCKED_TTL: u32 = 5;
+/// Names that hold a fake address at once.
+pub const FAKE_NAMES: usize = 32_768;
+
+/// Largest head of an HTTP request, bytes.
+pub const HTTP_HEAD: usize = 64 * 1024;
+/// Most header lines of an HTTP request.
+pub const HTTP_HEADERS: usize = 128;
+/// Bytes of one HTTP request body that are kept; the rest is counted.
+pub const HTTP_BODY: usize = 1024 * 1024;
+/// Bytes that one unpacking step (gzip, deflate, base64) may produce.
+pub const UNPACKED: usize = 8 * 1024 * 1024;
+/// Depth to which JSON is read.
+pub const JSON_DEPTH: usize = 64;
+/// Events taken from one request.
+pub const EVENTS_PER_REQUEST: usize = 1000;
+/// Fields taken from one event.
+pub const FIELDS_PER_EVENT: usize = 512;
+/// Longest value of one field, bytes; a longer one is cut at a character and marked `too-large`.
+pub const FIELD_VALUE: usize = 16 * 1024;
+
+/// Records waiting for the store.
+pub const STORE_QUEUE: usize = 4096;
+/// Bytes of request bodies waiting for the store.
+pub const STORE_QUEUE_BYTES: usize = 16 * 1024 * 1024;
+/// Records in one transaction.
+pub const STORE_BATCH: usize = 256;
+/// Longest time a record waits for its transaction.
+pub const STORE_DELAY: Duration = Duration::from_secs(1);
+/// Largest stored payload, bytes, compressed.
+pub const STORE_PAYLOAD: usize = 256 * 1024;
+
+/// Policy and signature files, bytes.
+pub const CONFIG_FILE: u64 = 16 * 1024 * 1024;
