@@ -43,6 +43,13 @@ pub const FAKE_TTL: u32 = 60;
 pub const BLOCKED_TTL: u32 = 5;
 /// Names that hold a fake address at once.
 pub const FAKE_NAMES: usize = 32_768;
+/// A fake address stays its name's own for this long after the last answer: apps and their
+/// libraries keep addresses longer than the TTL says.
+pub const FAKE_HOLD: Duration = Duration::from_secs(600);
+/// Real addresses kept of one name.
+pub const REAL_ADDRESSES: usize = 8;
+/// Shortest and longest time for which a name's real addresses are kept, seconds.
+pub const REAL_TTL: std::ops::RangeInclusive<u32> = 5..=300;
 
 /// Largest head of an HTTP request, bytes.
 pub const HTTP_HEAD: usize = 64 * 1024;
