@@ -254,7 +254,13 @@ mod tests {
         let mut pool = full();
         assert_eq!(pool.assign(HOLD - 1, "late.example", ".example"), Err(PoolFull));
         assert!(pool.assign(HOLD - 1, "n7.example", ".example").is_ok(), "known names go on");
-        assert!(pool.assign(HOLD, "late.example", ".example").is_ok());
+        let second = 1_000_000;
+        assert_eq!(
+            pool.assign(HOLD, "late.example", ".example"),
+            Err(PoolFull),
+            "one look a second"
+        );
+        assert!(pool.assign(HOLD + second, "late.example", ".example").is_ok());
         assert_eq!(pool.len(), 2, "n7 and late");
     }
 

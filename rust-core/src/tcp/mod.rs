@@ -1,1 +1,303 @@
-//! To come.
+//! TCP toward the apps: smoltcp over a device that is one packet in and a sink out.
+//!
+//! Never touches the network side, never starts a timer while a connection is idle, and never
+//! shares a socket set between connections: smoltcp walks a set from end to end for each packet,
+//! so each connection has a set of its own and costs the same among ten thousand as alone.
+
+use crate::limits::{PACKET, TCP_BUFFER, TCP_TIMEOUT};
+use smoltcp::iface::{Config, Interface, PollResult, SocketHandle, SocketSet};
+use smoltcp::phy::{Checksum, Device, DeviceCapabilities, Medium, RxToken, TxToken};
+use smoltcp::socket::tcp;
+use smoltcp::time::Instant;
+use smoltcp::wire::{HardwareAddress, IpEndpoint, IpListenEndpoint, Ipv4Packet, Ipv6Packet};
+use smoltcp::wire::{IpAddress, TcpPacket};
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+
+/// Takes packets for the apps.
+pub trait PacketSink {
+    /// Whether a packet would be taken now.
+    fn ready(&self) -> bool;
+    /// Takes one whole IP packet.
+    fn write(&mut self, packet: &[u8]);
+}
+
+/// What is common to all connections: sizes, the interface, one buffer for a packet to write.
+pub struct Stack {
+    iface: Interface,
+    caps: DeviceCapabilities,
+    out: Vec<u8>,
+}
+
+/// One connection of an app, terminated here.
+pub struct Socket {
+    set: SocketSet<'static>,
+    handle: SocketHandle,
+}
+
+struct Port<'a> {
+    packet: Option<&'a [u8]>,
+    caps: &'a DeviceCapabilities,
+    out: &'a mut [u8],
+    sink: &'a mut dyn PacketSink,
+}
+
+struct Rx<'a>(&'a [u8]);
+
+impl RxToken for Rx<'_> {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
+        f(self.0)
+    }
+}
+
+struct Tx<'a> {
+    out: &'a mut [u8],
+    sink: &'a mut dyn PacketSink,
+}
+
+impl TxToken for Tx<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+        let packet = &mut self.out[..len];
+        let result = f(packet);
+        fill_checksum(packet);
+        self.sink.write(packet);
+        result
+    }
+}
+
+/// The TCP checksum, which smoltcp leaves to the device where segments may exceed the MTU.
+fn fill_checksum(packet: &mut [u8]) {
+    match packet[0] >> 4 {
+        4 => {
+            let mut ip = Ipv4Packet::new_unchecked(packet);
+            let (src, dst) = (IpAddress::from(ip.src_addr()), IpAddress::from(ip.dst_addr()));
+            TcpPacket::new_unchecked(ip.payload_mut()).fill_checksum(&src, &dst);
+        }
+        _ => {
+            let mut ip = Ipv6Packet::new_unchecked(packet);
+            let (src, dst) = (IpAddress::from(ip.src_addr()), IpAddress::from(ip.dst_addr()));
+            TcpPacket::new_unchecked(ip.payload_mut()).fill_checksum(&src, &dst);
+        }
+    }
+}
+
+impl Device for Port<'_> {
+    type RxToken<'b>
+        = Rx<'b>
+    where
+        Self: 'b;
+    type TxToken<'b>
+        = Tx<'b>
+    where
+        Self: 'b;
+
+    fn receive(&mut self, _: Instant) -> Option<(Rx<'_>, Tx<'_>)> {
+        let packet = self.packet.take()?;
+        Some((Rx(packet), Tx { out: self.out, sink: self.sink }))
+    }
+
+    fn transmit(&mut self, _: Instant) -> Option<Tx<'_>> {
+        self.sink.ready().then(|| Tx { out: self.out, sink: self.sink })
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        self.caps.clone()
+    }
+}
+
+impl Stack {
+    /// A stack for a TUN of this MTU. Segments to the apps are as large as a packet can be,
+    /// whatever the MTU: the kernel takes them whole, and the cost of one write is spread.
+    pub fn new(mtu: u16, seed: u64) -> Self {
+        let mut caps = DeviceCapabilities::default();
+        caps.medium = Medium::Ip;
+        caps.max_transmission_unit = usize::from(mtu);
+        caps.checksum.ipv4 = Checksum::Tx;
+        caps.checksum.tcp = Checksum::None;
+        caps.segmentation.tcpv4 = NonZeroUsize::new(PACKET);
+        caps.segmentation.tcpv6 = NonZeroUsize::new(PACKET);
+        let mut config = Config::new(HardwareAddress::Ip);
+        config.random_seed = seed;
+        let mut out = vec![0; PACKET];
+        let mut sink = Nowhere;
+        let mut port = Port { packet: None, caps: &caps, out: &mut out, sink: &mut sink };
+        let mut iface = Interface::new(config, &mut port, Instant::ZERO);
+        iface.set_any_ip(true);
+        Self { iface, caps, out }
+    }
+
+    /// Gives a packet to the connection that it belongs to.
+    pub fn ingress(
+        &mut self,
+        now_us: i64,
+        packet: &[u8],
+        to: &mut Socket,
+        sink: &mut dyn PacketSink,
+    ) {
+        let mut port = Port { packet: Some(packet), caps: &self.caps, out: &mut self.out, sink };
+        self.iface.poll_ingress_single(Instant::from_micros(now_us), &mut port, &mut to.set);
+    }
+
+    /// Writes what the connection has to say, until it or the sink has no more.
+    pub fn egress(&mut self, now_us: i64, from: &mut Socket, sink: &mut dyn PacketSink) {
+        let mut port = Port { packet: None, caps: &self.caps, out: &mut self.out, sink };
+        let now = Instant::from_micros(now_us);
+        while self.iface.poll_egress(now, &mut port, &mut from.set)
+            == PollResult::SocketStateChanged
+        {}
+    }
+
+    /// When the connection must be looked at again without a packet; `None` for an idle one.
+    pub fn deadline(&mut self, now_us: i64, of: &Socket) -> Option<i64> {
+        let at = self.iface.poll_at(Instant::from_micros(now_us), &of.set)?;
+        Some(at.total_micros())
+    }
+}
+
+struct Nowhere;
+
+impl PacketSink for Nowhere {
+    fn ready(&self) -> bool {
+        false
+    }
+    fn write(&mut self, _: &[u8]) {}
+}
+
+impl Socket {
+    /// A connection that will take a SYN to `local`, the address that the app wants to reach.
+    /// `None` where the address or port is unspecified.
+    pub fn listen(local: SocketAddr) -> Option<Self> {
+        let buffer = || tcp::SocketBuffer::new(vec![0; TCP_BUFFER]);
+        let mut socket = tcp::Socket::new(buffer(), buffer());
+        socket.set_nagle_enabled(false);
+        socket.set_ack_delay(None);
+        let endpoint = IpEndpoint::from(local);
+        let listen = IpListenEndpoint { addr: Some(endpoint.addr), port: endpoint.port };
+        socket.listen(listen).ok()?;
+        let mut set = SocketSet::new(Vec::with_capacity(1));
+        let handle = set.add(socket);
+        Some(Self { set, handle })
+    }
+
+    fn tcp(&mut self) -> &mut tcp::Socket<'static> {
+        self.set.get_mut(self.handle)
+    }
+
+    fn tcp_ref(&self) -> &tcp::Socket<'static> {
+        self.set.get(self.handle)
+    }
+
+    /// Whether bytes from the app wait.
+    pub fn can_recv(&self) -> bool {
+        self.tcp_ref().can_recv()
+    }
+
+    /// Whether the app has ended its direction and all its bytes were taken.
+    pub fn app_finished(&self) -> bool {
+        let socket = self.tcp_ref();
+        matches!(
+            socket.state(),
+            tcp::State::CloseWait
+                | tcp::State::LastAck
+                | tcp::State::Closing
+                | tcp::State::TimeWait
+                | tcp::State::Closed
+        ) && !socket.can_recv()
+    }
+
+    /// Whether there is room for bytes to the app.
+    pub fn can_send(&self) -> bool {
+        self.tcp_ref().can_send()
+    }
+
+    /// Whether the app has acknowledged all that was written.
+    pub fn is_flushed(&self) -> bool {
+        self.tcp_ref().send_queue() == 0
+    }
+
+    /// Lends a run of bytes from the app; `f` says how many it took.
+    pub fn recv<R>(&mut self, f: impl FnOnce(&[u8]) -> (usize, R)) -> Option<R> {
+        self.tcp().recv(|bytes| f(bytes)).ok()
+    }
+
+    /// Lends room for bytes to the app; `f` says how many it filled.
+    pub fn send<R>(&mut self, f: impl FnOnce(&mut [u8]) -> (usize, R)) -> Option<R> {
+        self.tcp().send(|room| f(room)).ok()
+    }
+
+    /// No more bytes to the app: its end of the stream comes after what is queued.
+    pub fn finish(&mut self) {
+        self.tcp().close();
+    }
+
+    /// Ends the connection by a reset.
+    pub fn abort(&mut self) {
+        self.tcp().abort();
+    }
+
+    /// Whether both directions have ended, in peace or by a reset. What remains to be said is
+    /// said by one more [`Stack::egress`].
+    pub fn is_over(&self) -> bool {
+        matches!(self.tcp_ref().state(), tcp::State::Closed | tcp::State::TimeWait)
+    }
+
+    /// Bounds how long bytes to the app may stay unacknowledged. An idle connection has no
+    /// bound, and so no timer.
+    pub fn watch_acks(&mut self) {
+        let pending = !self.is_flushed();
+        let timeout = pending.then(|| TCP_TIMEOUT.try_into().ok()).flatten();
+        self.tcp().set_timeout(timeout);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::tests::SYN_V4;
+
+    #[derive(Default)]
+    struct Sink(Vec<Vec<u8>>);
+
+    impl PacketSink for Sink {
+        fn ready(&self) -> bool {
+            true
+        }
+        fn write(&mut self, packet: &[u8]) {
+            self.0.push(packet.to_vec());
+        }
+    }
+
+    fn opened() -> (Stack, Socket, Sink) {
+        let (mut stack, mut sink) = (Stack::new(9000, 7), Sink::default());
+        let mut socket = Socket::listen("198.18.0.9:80".parse().unwrap()).unwrap();
+        stack.ingress(0, &SYN_V4, &mut socket, &mut sink);
+        stack.egress(0, &mut socket, &mut sink);
+        (stack, socket, sink)
+    }
+
+    #[test]
+    fn a_syn_is_answered_with_good_sums() {
+        let (_, _, sink) = opened();
+        assert_eq!(sink.0.len(), 1);
+        let ip = Ipv4Packet::new_checked(&sink.0[0][..]).unwrap();
+        let tcp = TcpPacket::new_checked(ip.payload()).unwrap();
+        assert!(ip.verify_checksum());
+        assert!(tcp.verify_checksum(&ip.src_addr().into(), &ip.dst_addr().into()));
+        assert!(tcp.syn() && tcp.ack());
+    }
+
+    #[test]
+    fn an_aborted_connection_resets_and_is_over() {
+        let (mut stack, mut socket, mut sink) = opened();
+        socket.abort();
+        stack.egress(0, &mut socket, &mut sink);
+        let ip = Ipv4Packet::new_checked(&sink.0[1][..]).unwrap();
+        assert!(TcpPacket::new_checked(ip.payload()).unwrap().rst());
+        assert!(socket.is_over());
+    }
+
+    #[test]
+    fn an_unspecified_address_is_no_place_to_listen() {
+        assert!(Socket::listen("198.18.0.9:0".parse().unwrap()).is_none());
+    }
+}
