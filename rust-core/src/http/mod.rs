@@ -1,5 +1,9 @@
 //! HTTP/1.1 requests, read from a byte stream that passes by. Never delays, changes or answers it.
 
+mod parser;
+
+pub use parser::{Broken, End, Parser, Progress};
+
 /// A request as it was sent (RFC 9112), chunked coding removed, content coding still on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
