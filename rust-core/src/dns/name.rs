@@ -119,7 +119,7 @@ pub struct NameBuf {
 }
 
 impl NameBuf {
-    const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self { len: 0, bytes: [0; TEXT] }
     }
 

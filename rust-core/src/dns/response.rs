@@ -238,6 +238,17 @@ impl SvcParam<'_> {
     pub const ECH: u16 = 5;
     /// IPv6 addresses (RFC 9460 §7.3).
     pub const IPV6HINT: u16 = 6;
+
+    /// The addresses that a hint holds; none for another key. Bytes left over are not read.
+    pub fn hints(self) -> impl Iterator<Item = IpAddr> {
+        let (v4, v6): (&[u8], &[u8]) = match self.key {
+            Self::IPV4HINT => (self.value, &[]),
+            Self::IPV6HINT => (&[], self.value),
+            _ => (&[], &[]),
+        };
+        let v4 = v4.as_chunks::<4>().0.iter().map(|&octets| IpAddr::from(octets));
+        v4.chain(v6.as_chunks::<16>().0.iter().map(|&octets| IpAddr::from(octets)))
+    }
 }
 
 impl<'a> Iterator for SvcParams<'a> {
@@ -249,6 +260,33 @@ impl<'a> Iterator for SvcParams<'a> {
         let value = self.0.get(4..end)?;
         self.0 = self.0.get(end..)?;
         Some(SvcParam { key, value })
+    }
+}
+
+/// Aliases looked at in one message: four times the longest chain. A resolver sends no others than
+/// those of the chain.
+const EDGES: usize = 4 * limits::CNAME_CHAIN;
+
+/// A record that says that one name stands for another: where both names are in the message.
+#[derive(Clone, Copy, Default)]
+struct Edge {
+    owner: usize,
+    target: usize,
+    ttl: u32,
+}
+
+impl Edge {
+    fn of(message: &[u8], raw: &RawRecord) -> Option<Self> {
+        let target = match raw.rtype {
+            _ if raw.class != CLASS_IN => return None,
+            qtype::CNAME if name::skip(message, raw.rdata).ok()? == raw.end => raw.rdata,
+            // The target of a binding comes after its priority.
+            qtype::SVCB | qtype::HTTPS if name::skip(message, raw.rdata + 2).ok()? <= raw.end => {
+                raw.rdata + 2
+            }
+            _ => return None,
+        };
+        Some(Self { owner: raw.name, target, ttl: lifetime(raw) })
     }
 }
 
@@ -270,28 +308,48 @@ impl Chain {
     }
 
     /// Adds a name, once, while there is room.
-    fn add(&mut self, name: NameBuf, ttl: u32) -> bool {
+    fn add(&mut self, name: NameBuf, ttl: u32) {
         if self.holds(&name) {
-            return false;
+            return;
         }
-        let Some(place) = self.names.get_mut(self.len) else { return false };
+        let Some(place) = self.names.get_mut(self.len) else { return };
         *place = name;
         self.len += 1;
         self.ttl = self.ttl.min(ttl);
-        true
     }
 
-    /// Follows CNAME and AliasMode records from `asked`, in whatever order they stand.
-    ///
-    /// Only the first 64 aliases of a message are looked at: four times the longest chain.
+    /// Follows aliases from `asked`, in whatever order they stand. Each name is added once, so a
+    /// loop ends; names and edges are bounded.
     fn follow(response: &Response<'_>, asked: &str) -> Option<Self> {
-        let _ = (response, asked);
-        None
+        let message = response.message;
+        let mut chain = Self {
+            names: [const { NameBuf::new() }; limits::CNAME_CHAIN + 1],
+            len: 0,
+            ttl: u32::MAX,
+        };
+        chain.add(asked.parse().ok()?, u32::MAX);
+        let mut edges = [Edge::default(); EDGES];
+        let found = response.raw().flatten().filter_map(|raw| Edge::of(message, &raw));
+        let count = edges.iter_mut().zip(found).map(|(place, edge)| *place = edge).count();
+        let mut step = 0;
+        while let Some(owner) = chain.names().get(step).cloned() {
+            for edge in edges.iter().take(count) {
+                if name::read(message, edge.owner).is_ok_and(|name| name == owner)
+                    && let Ok(target) = name::read(message, edge.target)
+                    && !target.is_empty()
+                {
+                    chain.add(target, edge.ttl);
+                }
+            }
+            step += 1;
+        }
+        Some(chain)
     }
 }
 
 /// Calls `each` with the names that `asked` leads to: along the CNAME chain in its order, then the
-/// targets of service bindings. `asked` itself is not among them, and no name comes twice.
+/// targets of service bindings. `asked` itself is not among them, and no name comes twice; at most
+/// [`limits::CNAME_CHAIN`] names come.
 pub fn aliases(response: &Response<'_>, asked: &str, each: &mut dyn FnMut(&str)) {
     let Some(chain) = Chain::follow(response, asked) else { return };
     chain.names().iter().skip(1).for_each(|name| each(name));
@@ -300,5 +358,22 @@ pub fn aliases(response: &Response<'_>, asked: &str, each: &mut dyn FnMut(&str))
 /// Calls `each` with every address that `asked` leads to, and for how many seconds: the least TTL
 /// on the way. Hints in service bindings count as addresses, for clients use them so.
 pub fn addresses(response: &Response<'_>, asked: &str, each: &mut dyn FnMut(IpAddr, u32)) {
-    let _ = (response, asked, each);
+    let Some(chain) = Chain::follow(response, asked) else { return };
+    for raw in response.raw().flatten() {
+        let Ok(data) = rdata(response.message, &raw) else { continue };
+        if matches!(data, Rdata::Cname(_) | Rdata::Other(_))
+            || !name::read(response.message, raw.name).is_ok_and(|name| chain.holds(&name))
+        {
+            continue;
+        }
+        let ttl = lifetime(&raw).min(chain.ttl);
+        match data {
+            Rdata::A(addr) => each(addr.into(), ttl),
+            Rdata::Aaaa(addr) => each(addr.into(), ttl),
+            Rdata::Https { params, .. } => {
+                params.flat_map(SvcParam::hints).for_each(|addr| each(addr, ttl));
+            }
+            Rdata::Cname(_) | Rdata::Other(_) => {}
+        }
+    }
 }
