@@ -1,0 +1,95 @@
+//! What the engine asks of the world: packets to the apps, sockets to the network, owners of
+//! flows, and a place for records. Ring 2 implements it with descriptors, tests with fakes.
+
+use crate::event::Record;
+use crate::flow::Token;
+use crate::tcp::PacketSink;
+use crate::wire::{FiveTuple, Proto};
+use std::net::SocketAddr;
+
+/// The moment at which something is handled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// A clock that never jumps, microseconds.
+    pub mono_us: i64,
+    /// The wall clock, milliseconds since 1970 UTC. May jump.
+    pub wall_ms: i64,
+}
+
+/// Why there is no connection to the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    /// The host answered with a reset.
+    #[error("connection refused")]
+    Refused,
+    /// No way to the host, or no answer.
+    #[error("host unreachable")]
+    Unreachable,
+    /// No descriptor is left.
+    #[error("too many open connections")]
+    Limit,
+}
+
+/// What reading a socket brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// So many bytes; for a datagram socket one datagram, perhaps an empty one.
+    Bytes(usize),
+    /// The stream has ended.
+    End,
+    /// Nothing yet; the engine is told when that changes.
+    Later,
+    /// The connection broke.
+    Failed,
+}
+
+/// What writing a socket did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// So many bytes were taken.
+    Bytes(usize),
+    /// Nothing was taken; the engine is told when that changes.
+    Later,
+    /// The connection broke.
+    Failed,
+}
+
+/// Who owns a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// The user id; `None` where the system does not know either.
+    Known(Option<u32>),
+    /// [`super::Engine::handle_owner`] will be called.
+    Later,
+}
+
+/// What a socket is ready for, since the last time it was said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// Bytes, the end, or an error wait.
+    pub readable: bool,
+    /// Room, the connection, or an error.
+    pub writable: bool,
+}
+
+/// What the engine asks of the world. One socket a token at most.
+pub trait Effects: PacketSink {
+    /// Begins to connect; [`super::Engine::handle_socket`] follows.
+    fn connect(&mut self, token: Token, proto: Proto, to: SocketAddr) -> Result<(), ConnectError>;
+    /// How the connect of a writable socket ended.
+    fn connect_result(&mut self, token: Token) -> Result<(), ConnectError>;
+    /// Reads.
+    fn recv(&mut self, token: Token, into: &mut [u8]) -> Received;
+    /// Writes.
+    fn send(&mut self, token: Token, bytes: &[u8]) -> Sent;
+    /// Ends our direction of the stream.
+    fn finish(&mut self, token: Token);
+    /// Closes the socket, if there is one; `reset` tells the other end that it was no peaceful end.
+    fn close(&mut self, token: Token, reset: bool);
+    /// Sends a datagram to the upstream resolver of this number.
+    fn ask(&mut self, resolver: usize, message: &[u8]);
+    /// Looks up who owns a flow.
+    fn owner(&mut self, token: Token, tuple: &FiveTuple) -> Owner;
+    /// Hands a record to the store. Never blocks.
+    fn record(&mut self, record: Record);
+}
