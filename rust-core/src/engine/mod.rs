@@ -1,1 +1,311 @@
-//! To come.
+//! The engine: packets of the apps in, packets to the apps and socket operations out.
+//!
+//! Owned by one thread. Never opens a descriptor, reads a clock or waits: whatever it wants of the
+//! world it asks of [`Effects`], and the moment is an argument. Nothing is allocated, queued
+//! across threads or started per packet; flows allocate when they begin.
+
+mod counters;
+mod effects;
+mod inspect;
+mod local;
+mod resolver;
+mod tcp;
+mod udp;
+
+pub use counters::{Counters, Drop};
+pub use effects::{ConnectError, Effects, Now, Owner, Readiness, Received, Sent};
+
+use crate::event::{FlowFacts, FlowId, Record, Transport, Verdict};
+use crate::flow::{Table, Token};
+use crate::limits;
+use crate::names::{self, FakePool, Slot};
+use crate::policy::{Decision, Policy};
+use crate::signatures::HostTable;
+use crate::tcp::Stack;
+use crate::wire::{self, FiveTuple, Packet, Payload, Proto, Unreachable};
+use resolver::Asker;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::hash::Hasher;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+/// What the engine is made for.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// MTU of the TUN.
+    pub mtu: u16,
+    /// Upstream resolvers, in the order of preference; at least one.
+    pub resolvers: Vec<SocketAddr>,
+    /// Unpredictable to apps and network; fixed where a run must be repeatable.
+    pub seed: [u64; 2],
+}
+
+/// What decides: the lists and the owner's choices. Swapped whole.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Listed hosts.
+    pub table: Arc<HostTable>,
+    /// The owner's choices.
+    pub policy: Policy,
+}
+
+enum Flow {
+    Tcp(tcp::TcpFlow),
+    Udp(udp::UdpFlow),
+    Lookup(resolver::Lookup),
+}
+
+/// See the module.
+pub struct Engine {
+    config: Config,
+    rules: Rules,
+    pool: FakePool,
+    stack: Stack,
+    flows: Table<Flow>,
+    /// Flows that a packet or a socket has something new for, each once.
+    dirty: VecDeque<Token>,
+    timers: BinaryHeap<Reverse<(i64, Token)>>,
+    questions: resolver::Questions,
+    scratch: Vec<u8>,
+    datagram: Vec<u8>,
+    flows_begun: u64,
+    counters: Counters,
+}
+
+impl Engine {
+    /// An engine without flows.
+    pub fn new(config: Config, rules: Rules) -> Self {
+        Self {
+            stack: Stack::new(config.mtu, keyed(config.seed, 0)),
+            questions: resolver::Questions::new(config.seed),
+            config,
+            rules,
+            pool: FakePool::default(),
+            flows: Table::default(),
+            dirty: VecDeque::new(),
+            timers: BinaryHeap::new(),
+            scratch: vec![0; limits::PACKET],
+            datagram: vec![0; limits::PACKET + wire::DATAGRAM_V6],
+            flows_begun: 0,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Takes new lists and choices; they hold for flows that begin from now on.
+    pub fn set_rules(&mut self, rules: Rules) {
+        self.rules = rules;
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Flows that are held now.
+    pub fn flow_count(&self) -> usize {
+        self.flows.len()
+    }
+
+    /// Handles one packet of an app. [`Engine::flush`] follows after a batch.
+    pub fn handle_packet(&mut self, now: Now, bytes: &[u8], fx: &mut dyn Effects) {
+        self.counters.packets_in += 1;
+        let packet = match Packet::parse(bytes) {
+            Ok(packet) => packet,
+            Err(why) => return self.counters.drop(why.into()),
+        };
+        let bytes = &bytes[..packet.len];
+        match packet.payload {
+            Payload::Udp(ref data) if is_resolver(packet.tuple.dst, 53) => {
+                let asker = Asker::Datagram { app: packet.tuple.src, resolver: packet.tuple.dst };
+                self.answer(now, asker, &bytes[data.clone()], fx);
+            }
+            Payload::Udp(ref data) => self.handle_datagram(now, &packet, bytes, data.clone(), fx),
+            Payload::Tcp(_) => self.handle_segment(now, &packet, bytes, fx),
+        }
+    }
+
+    /// Handles a socket that became ready.
+    pub fn handle_socket(
+        &mut self,
+        now: Now,
+        token: Token,
+        ready: Readiness,
+        fx: &mut dyn Effects,
+    ) {
+        match self.flows.get_mut(token) {
+            Some(Flow::Tcp(_)) => self.tcp_ready(now, token, ready, fx),
+            Some(Flow::Udp(_)) => self.udp_ready(now, token, ready, fx),
+            Some(Flow::Lookup(_)) => self.lookup_ready(now, token, ready, fx),
+            None => {}
+        }
+    }
+
+    /// Handles the answer to [`Effects::owner`] that came later.
+    pub fn handle_owner(&mut self, now: Now, token: Token, uid: Option<u32>, fx: &mut dyn Effects) {
+        match self.flows.get_mut(token) {
+            Some(Flow::Tcp(_)) => self.tcp_owner(now, token, uid, fx),
+            Some(Flow::Udp(_)) => self.udp_owner(now, token, uid, fx),
+            Some(Flow::Lookup(_)) | None => {}
+        }
+    }
+
+    /// Moves the bytes of all flows that have something new, each within its budget. Returns
+    /// whether there is more to do at once.
+    pub fn flush(&mut self, now: Now, fx: &mut dyn Effects) -> bool {
+        for _ in 0..self.dirty.len() {
+            let Some(token) = self.dirty.pop_front() else { break };
+            self.pump(now, token, fx);
+        }
+        !self.dirty.is_empty() && fx.ready()
+    }
+
+    /// When [`Engine::handle_timeout`] is due, on the clock of [`Now::mono_us`]; `None` while
+    /// nothing waits for time.
+    pub fn deadline(&mut self) -> Option<i64> {
+        while let Some(Reverse((at, token))) = self.timers.peek() {
+            let due = match self.flows.get_mut(*token) {
+                Some(Flow::Tcp(flow)) => flow.deadline,
+                Some(Flow::Udp(flow)) => flow.deadline,
+                Some(Flow::Lookup(flow)) => flow.deadline,
+                None => None,
+            };
+            if due == Some(*at) {
+                break;
+            }
+            self.timers.pop();
+        }
+        let flows = self.timers.peek().map(|Reverse((at, _))| *at);
+        [flows, self.questions.deadline()].into_iter().flatten().min()
+    }
+
+    /// Handles all that is due. [`Engine::flush`] follows.
+    pub fn handle_timeout(&mut self, now: Now, fx: &mut dyn Effects) {
+        self.questions_due(now, fx);
+        while self.deadline().is_some_and(|at| at <= now.mono_us) {
+            let Some(Reverse((_, token))) = self.timers.pop() else { break };
+            match self.flows.get_mut(token) {
+                Some(Flow::Tcp(_)) => self.tcp_due(now, token, fx),
+                Some(Flow::Udp(_)) => self.udp_due(now, token, fx),
+                Some(Flow::Lookup(_)) => self.lookup_failed(now, token, fx),
+                None => {}
+            }
+        }
+    }
+
+    /// Ends all flows: connections are reset, records are completed.
+    pub fn shut_down(&mut self, now: Now, fx: &mut dyn Effects) {
+        for token in self.flows.tokens() {
+            self.evict(now, token, fx);
+        }
+    }
+
+    /// Ends a flow that did nothing wrong.
+    fn evict(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
+        match self.flows.get_mut(token) {
+            Some(Flow::Tcp(_)) => self.tcp_abort(now, token, fx),
+            Some(Flow::Udp(_)) => self.udp_end(now, token, fx),
+            Some(Flow::Lookup(_)) => self.lookup_failed(now, token, fx),
+            None => {}
+        }
+    }
+
+    /// Puts a flow in; where the table is full, the one that was idle longest goes.
+    fn begin(
+        &mut self,
+        now: Now,
+        tuple: Option<FiveTuple>,
+        flow: Flow,
+        fx: &mut dyn Effects,
+    ) -> Token {
+        if self.flows.len() >= limits::FLOWS
+            && let Some(oldest) = self.flows.oldest()
+        {
+            self.counters.drop(Drop::FlowLimit);
+            self.evict(now, oldest, fx);
+        }
+        self.flows.insert(tuple, flow)
+    }
+
+    fn arm(&mut self, token: Token, at: Option<i64>) {
+        if let Some(at) = at {
+            self.timers.push(Reverse((at, token)));
+        }
+    }
+
+    /// The verdict for an app's flow to a name, and the facts to be stored.
+    fn decide(&mut self, now: Now, tuple: &FiveTuple, slot: Slot, uid: Option<u32>) -> FlowFacts {
+        let (host, decision) = match self.pool.entry(slot) {
+            Some(entry) => {
+                let decision = self.decide_name(now, uid, &entry.name, &entry.listed);
+                (Some(entry.name.to_string()), decision)
+            }
+            None => (None, self.rules.policy.decide(&self.rules.table, now.wall_ms, uid, None)),
+        };
+        self.flows_begun += 1;
+        FlowFacts {
+            flow: FlowId(self.flows_begun),
+            time_ms: now.wall_ms,
+            uid,
+            package: uid.and_then(|u| self.rules.policy.package(u)).map(str::to_owned),
+            host,
+            server: None,
+            port: tuple.dst.port(),
+            transport: match tuple.proto {
+                Proto::Tcp => Transport::Tcp,
+                Proto::Udp => Transport::Udp,
+            },
+            verdict: decision.verdict,
+            reason: decision.reason,
+        }
+    }
+
+    /// The rule about the name itself decides; where there is none, that about its alias.
+    fn decide_name(&self, now: Now, uid: Option<u32>, name: &str, listed: &str) -> Decision {
+        let Rules { table, policy } = &self.rules;
+        if name != listed && !policy.concerns(table, now.wall_ms, name) {
+            return policy.decide(table, now.wall_ms, uid, Some(listed));
+        }
+        policy.decide(table, now.wall_ms, uid, Some(name))
+    }
+
+    /// Refuses a packet by a reset or an unreachable.
+    fn refuse(&mut self, packet: &[u8], proto: Proto, fx: &mut dyn Effects) {
+        let built = match proto {
+            Proto::Tcp => wire::reset(packet, &mut self.scratch),
+            Proto::Udp => wire::unreachable(packet, Unreachable::Port, &mut self.scratch),
+        };
+        if let Ok(len) = built {
+            fx.write(&self.scratch[..len]);
+        }
+    }
+
+    fn unreachable(&mut self, packet: &[u8], fx: &mut dyn Effects) {
+        if let Ok(len) = wire::unreachable(packet, Unreachable::Host, &mut self.scratch) {
+            fx.write(&self.scratch[..len]);
+        }
+    }
+
+    fn blocked(&mut self, facts: FlowFacts, fx: &mut dyn Effects) {
+        self.counters.blocked += 1;
+        fx.record(Record::Blocked(FlowFacts { verdict: Verdict::Block, ..facts }));
+    }
+}
+
+/// Whether the address is the virtual resolver's, at this port.
+fn is_resolver(addr: SocketAddr, port: u16) -> bool {
+    addr.port() == port
+        && match addr.ip() {
+            IpAddr::V4(ip) => ip == names::RESOLVER_V4,
+            IpAddr::V6(ip) => ip == names::RESOLVER_V6,
+        }
+}
+
+/// A number that nobody without the seed can guess: SipHash of a counter.
+fn keyed(seed: [u64; 2], counter: u64) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    hasher.write_u64(seed[0]);
+    hasher.write_u64(counter);
+    hasher.write_u64(seed[1]);
+    hasher.finish()
+}

@@ -74,7 +74,13 @@ impl<F> Table<F> {
     /// belongs to.
     pub fn insert(&mut self, tuple: Option<FiveTuple>, flow: F) -> Token {
         let index = self.free.pop().unwrap_or_else(|| {
-            self.places.push(Place { generation: 0, tuple: None, newer: NONE, older: NONE, flow: None });
+            self.places.push(Place {
+                generation: 0,
+                tuple: None,
+                newer: NONE,
+                older: NONE,
+                flow: None,
+            });
             (self.places.len() - 1) as u32
         });
         if let Some(tuple) = tuple {

@@ -192,7 +192,7 @@ impl Socket {
         self.tcp_ref().can_recv()
     }
 
-    /// Whether the app has ended its direction and all its bytes were taken.
+    /// Whether the app has ended its direction in peace and all its bytes were taken.
     pub fn app_finished(&self) -> bool {
         let socket = self.tcp_ref();
         matches!(
@@ -201,7 +201,6 @@ impl Socket {
                 | tcp::State::LastAck
                 | tcp::State::Closing
                 | tcp::State::TimeWait
-                | tcp::State::Closed
         ) && !socket.can_recv()
     }
 

@@ -1,0 +1,607 @@
+//! TCP flows: held at the SYN until the owner and so the verdict is known, and until the network
+//! answered; then joined to it, or to a service of ours.
+//!
+//! An app never sees a connection that the real server did not accept: nothing is said to a SYN
+//! before the other side has answered.
+
+use super::inspect::Inspect;
+use super::local::{Local, Taken};
+use super::{ConnectError, Drop, Effects, Engine, Flow, Now, Owner, Readiness, Received, Sent};
+use super::{is_resolver, resolver::Asker};
+use crate::event::{FlowFacts, FlowId, Record, Verdict};
+use crate::flow::Token;
+use crate::limits;
+use crate::names::{FakePool, Slot};
+use crate::tcp::Socket;
+use crate::wire::{FiveTuple, Packet, Payload, Proto};
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+
+/// Largest SYN: an IPv6 header and a TCP header with all its options.
+const SYN: usize = 40 + 60;
+
+/// See the module.
+pub(super) struct TcpFlow {
+    tuple: FiveTuple,
+    slot: Option<Slot>,
+    syn: [u8; SYN],
+    syn_len: usize,
+    facts: Option<Box<FlowFacts>>,
+    phase: Phase,
+    queued: bool,
+    up: u64,
+    down: u64,
+    pub(super) deadline: Option<i64>,
+}
+
+enum Phase {
+    /// Who sent this?
+    Owner,
+    /// Where is it really?
+    Resolving { open_questions: u8 },
+    /// Is anybody there?
+    Connecting { candidates: VecDeque<IpAddr>, last: ConnectError },
+    /// Bytes flow.
+    Open(Box<Open>),
+}
+
+struct Open {
+    socket: Socket,
+    peer: Peer,
+    inspect: Inspect,
+}
+
+enum Peer {
+    Network { readable: bool, writable: bool, ended: bool, finished: bool },
+    Local(Local),
+}
+
+/// What a turn of pumping came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Nothing more to do until something happens.
+    Rest,
+    /// The budget is used up, and there is more.
+    Again,
+    /// The network side broke.
+    Broken,
+    /// A captured flow that cannot be answered.
+    Refused,
+}
+
+impl Engine {
+    pub(super) fn handle_segment(
+        &mut self,
+        now: Now,
+        packet: &Packet,
+        bytes: &[u8],
+        fx: &mut dyn Effects,
+    ) {
+        let Payload::Tcp(flags) = packet.payload else { return };
+        match self.flows.find(&packet.tuple) {
+            Some(token) => self.known_segment(now, token, flags.rst, bytes, fx),
+            None if flags.rst => {}
+            None if !flags.opens => {
+                self.counters.drop(Drop::NoFlow);
+                self.refuse(bytes, Proto::Tcp, fx);
+            }
+            None => self.open_tcp(now, packet.tuple, bytes, fx),
+        }
+    }
+
+    fn known_segment(
+        &mut self,
+        now: Now,
+        token: Token,
+        rst: bool,
+        bytes: &[u8],
+        fx: &mut dyn Effects,
+    ) {
+        self.flows.touch(token);
+        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
+        match &mut flow.phase {
+            Phase::Open(open) => {
+                self.stack.ingress(now.mono_us, bytes, &mut open.socket, fx);
+                self.mark(token);
+            }
+            // The app gave up before the network answered; a repeated SYN changes nothing.
+            _ if rst => {
+                fx.close(token, true);
+                self.drop_tcp(now, token, fx);
+            }
+            _ => {}
+        }
+    }
+
+    fn open_tcp(&mut self, now: Now, tuple: FiveTuple, bytes: &[u8], fx: &mut dyn Effects) {
+        let slot = FakePool::slot(tuple.dst.ip()).filter(|s| self.pool.entry(*s).is_some());
+        let to_resolver = is_resolver(tuple.dst, 53);
+        let Some(head) = bytes.get(..bytes.len().min(SYN)) else { return };
+        if slot.is_none() && !to_resolver {
+            self.counters.drop(Drop::NoName);
+            return self.refuse(bytes, Proto::Tcp, fx);
+        }
+        let mut syn = [0; SYN];
+        syn[..head.len()].copy_from_slice(head);
+        let flow = TcpFlow {
+            tuple,
+            slot,
+            syn,
+            syn_len: head.len(),
+            facts: None,
+            phase: Phase::Owner,
+            queued: false,
+            up: 0,
+            down: 0,
+            deadline: None,
+        };
+        let token = self.begin(now, Some(tuple), Flow::Tcp(flow), fx);
+        if let Some(slot) = slot {
+            self.pool.pin(slot);
+        }
+        if to_resolver {
+            return self.accept_local(now, token, Local::resolver(), fx);
+        }
+        if let Owner::Known(uid) = fx.owner(token, &tuple) {
+            self.tcp_owner(now, token, uid, fx);
+        }
+    }
+
+    pub(super) fn tcp_owner(
+        &mut self,
+        now: Now,
+        token: Token,
+        uid: Option<u32>,
+        fx: &mut dyn Effects,
+    ) {
+        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
+        let (tuple, slot) = (flow.tuple, flow.slot);
+        let (Phase::Owner, Some(slot)) = (&flow.phase, slot) else { return };
+        let facts = Box::new(self.decide(now, &tuple, slot, uid));
+        let verdict = facts.verdict;
+        if let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) {
+            flow.facts = Some(facts);
+        }
+        match verdict {
+            Verdict::Block => self.tcp_block(now, token, fx),
+            Verdict::Capture => {
+                self.accept_local(now, token, Local::collector(), fx);
+                self.tcp_opened(token, None, fx);
+            }
+            Verdict::Allow | Verdict::Record => self.seek(now, token, slot, fx),
+        }
+    }
+
+    fn tcp_block(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
+        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
+        let (syn, len, facts) = (flow.syn, flow.syn_len, flow.facts.take());
+        self.refuse(&syn[..len], Proto::Tcp, fx);
+        if let Some(facts) = facts {
+            self.blocked(*facts, fx);
+        }
+        self.drop_tcp(now, token, fx);
+    }
+
+    /// Finds the real addresses of the name, and begins to connect.
+    fn seek(&mut self, now: Now, token: Token, slot: Slot, fx: &mut dyn Effects) {
+        let deadline = now.mono_us + limits::CONNECT_TIMEOUT.as_micros() as i64;
+        if let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) {
+            flow.deadline = Some(deadline);
+            flow.phase = Phase::Resolving { open_questions: 2 };
+        }
+        self.arm(token, Some(deadline));
+        let Some(entry) = self.pool.entry(slot) else { return };
+        if entry.real(now.mono_us).is_some() {
+            return self.first_connect(now, token, fx);
+        }
+        let name = entry.name.clone();
+        self.ask_for_flow(now, token, &name, fx);
+    }
+
+    /// The place whose name a flow wants.
+    pub(super) fn slot_of(&mut self, token: Token) -> Option<Slot> {
+        match self.flows.get_mut(token)? {
+            Flow::Tcp(flow) => flow.slot,
+            Flow::Udp(flow) => Some(flow.slot),
+            Flow::Lookup(_) => None,
+        }
+    }
+
+    /// One of a flow's questions was answered; its addresses are in the pool already.
+    pub(super) fn resolved(
+        &mut self,
+        now: Now,
+        token: Token,
+        found: &[IpAddr],
+        fx: &mut dyn Effects,
+    ) {
+        match self.flows.get_mut(token) {
+            Some(Flow::Tcp(flow)) => {
+                let wanted = flow.tuple.dst.is_ipv4();
+                match &mut flow.phase {
+                    Phase::Resolving { open_questions } => {
+                        *open_questions = open_questions.saturating_sub(1);
+                        if *open_questions == 0 || found.iter().any(|a| a.is_ipv4() == wanted) {
+                            self.first_connect(now, token, fx);
+                        }
+                    }
+                    Phase::Connecting { candidates, .. } => candidates.extend(found),
+                    Phase::Owner | Phase::Open(_) => {}
+                }
+            }
+            Some(Flow::Udp(_)) => self.udp_resolved(now, token, found, fx),
+            Some(Flow::Lookup(_)) | None => {}
+        }
+    }
+
+    /// Begins with the addresses that are known, the app's own family first.
+    fn first_connect(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
+        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
+        let wanted = flow.tuple.dst.is_ipv4();
+        let entry = flow.slot.and_then(|slot| self.pool.entry(slot));
+        let real = entry.and_then(|e| e.real(now.mono_us)).unwrap_or_default();
+        let own = real.iter().filter(|a| a.is_ipv4() == wanted);
+        let other = real.iter().filter(|a| a.is_ipv4() != wanted);
+        let candidates = own.chain(other).copied().collect();
+        flow.phase = Phase::Connecting { candidates, last: ConnectError::Unreachable };
+        self.next_connect(now, token, fx);
+    }
+
+    /// Connects to the next address that was not tried.
+    fn next_connect(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
+        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
+        let Phase::Connecting { candidates, last } = &mut flow.phase else { return };
+        while let Some(addr) = candidates.pop_front() {
+            let server = SocketAddr::new(addr, flow.tuple.dst.port());
+            match fx.connect(token, Proto::Tcp, server) {
+                Ok(()) => {
+                    if let Some(facts) = &mut flow.facts {
+                        facts.server = Some(server);
+                    }
+                    return;
+                }
+                Err(why) => *last = why,
+            }
+        }
+        let last = *last;
+        self.connect_failed(now, token, last, fx);
+    }
+
+    /// Tells the app what the network said to the connect.
+    fn connect_failed(&mut self, now: Now, token: Token, why: ConnectError, fx: &mut dyn Effects) {
+        self.counters.drop(Drop::ConnectFailed);
+        fx.close(token, true);
+        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
+        let (syn, len) = (flow.syn, flow.syn_len);
+        match why {
+            ConnectError::Refused => self.refuse(&syn[..len], Proto::Tcp, fx),
+            ConnectError::Unreachable | ConnectError::Limit => self.unreachable(&syn[..len], fx),
+        }
+        self.drop_tcp(now, token, fx);
+    }
+
+    /// Accepts the app's connection for a service of ours.
+    fn accept_local(&mut self, now: Now, token: Token, local: Local, fx: &mut dyn Effects) {
+        self.accept(now, token, Peer::Local(local), Inspect::Off, fx);
+    }
+
+    /// Answers the SYN, which was held until now.
+    fn accept(
+        &mut self,
+        now: Now,
+        token: Token,
+        peer: Peer,
+        inspect: Inspect,
+        fx: &mut dyn Effects,
+    ) {
+        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
+        let Some(mut socket) = Socket::listen(flow.tuple.dst) else { return };
+        let syn = flow.syn;
+        self.stack.ingress(now.mono_us, &syn[..flow.syn_len], &mut socket, fx);
+        flow.phase = Phase::Open(Box::new(Open { socket, peer, inspect }));
+        flow.deadline = None;
+        self.mark(token);
+    }
+
+    /// Tells the store of a flow that will be recorded.
+    fn tcp_opened(&mut self, token: Token, server: Option<SocketAddr>, fx: &mut dyn Effects) {
+        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
+        let Some(facts) = &mut flow.facts else { return };
+        facts.server = server;
+        if facts.verdict != Verdict::Allow {
+            fx.record(Record::Opened((**facts).clone()));
+        }
+    }
+
+    pub(super) fn tcp_ready(
+        &mut self,
+        now: Now,
+        token: Token,
+        ready: Readiness,
+        fx: &mut dyn Effects,
+    ) {
+        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
+        match &mut flow.phase {
+            Phase::Connecting { last, .. } if ready.writable => match fx.connect_result(token) {
+                Ok(()) => self.connected(now, token, ready, fx),
+                Err(why) => {
+                    *last = why;
+                    fx.close(token, true);
+                    self.next_connect(now, token, fx);
+                }
+            },
+            Phase::Open(open) => {
+                if let Peer::Network { readable, writable, .. } = &mut open.peer {
+                    *readable |= ready.readable;
+                    *writable |= ready.writable;
+                }
+                self.mark(token);
+            }
+            _ => {}
+        }
+    }
+
+    fn connected(&mut self, now: Now, token: Token, ready: Readiness, fx: &mut dyn Effects) {
+        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
+        let recorded = flow.facts.as_ref().is_some_and(|f| f.verdict == Verdict::Record);
+        let server = flow.facts.as_ref().and_then(|f| f.server);
+        let inspect = if recorded { Inspect::requests() } else { Inspect::Off };
+        let Readiness { readable, writable } = ready;
+        let peer = Peer::Network { readable, writable, ended: false, finished: false };
+        self.accept(now, token, peer, inspect, fx);
+        self.tcp_opened(token, server, fx);
+    }
+
+    /// Puts a flow in the queue of [`Engine::flush`], once.
+    fn mark(&mut self, token: Token) {
+        if let Some(Flow::Tcp(flow)) = self.flows.get_mut(token)
+            && !flow.queued
+        {
+            flow.queued = true;
+            self.dirty.push_back(token);
+        }
+    }
+
+    /// Moves what can be moved for one flow, both ways, and writes what is due to the app.
+    pub(super) fn pump(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
+        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
+        flow.queued = false;
+        let id = flow.id();
+        let Phase::Open(open) = &mut flow.phase else { return };
+        let mut questions = Vec::new();
+        let turn = match &mut open.peer {
+            Peer::Network { .. } => {
+                let mut pipe = Pipe { token, id, now, up: 0, down: 0 };
+                let turn = pipe.turn(open, fx);
+                flow.up += pipe.up;
+                flow.down += pipe.down;
+                turn
+            }
+            Peer::Local(local) => {
+                let (turn, up) = take_local(id, now, &mut open.socket, local, &mut questions, fx);
+                flow.up += up;
+                turn
+            }
+        };
+        for question in questions {
+            self.answer(now, Asker::Stream(token), &question, fx);
+        }
+        self.settle(now, token, turn, fx);
+    }
+
+    /// After a turn: writes to the app, ends what is over, and sets the clock.
+    fn settle(&mut self, now: Now, token: Token, turn: Turn, fx: &mut dyn Effects) {
+        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
+        let Phase::Open(open) = &mut flow.phase else { return };
+        if let Peer::Local(local) = &mut open.peer {
+            flow.down += give_local(&mut open.socket, local);
+        }
+        if matches!(turn, Turn::Broken | Turn::Refused) {
+            open.socket.abort();
+        }
+        open.socket.watch_acks();
+        self.stack.egress(now.mono_us, &mut open.socket, fx);
+        if turn == Turn::Refused
+            && let Some(facts) = flow.facts.clone()
+        {
+            self.blocked(*facts, fx);
+            return self.drop_tcp(now, token, fx);
+        }
+        if open.socket.is_over() {
+            let peaceful = matches!(open.peer, Peer::Network { ended: true, finished: true, .. });
+            fx.close(token, !peaceful);
+            return self.drop_tcp(now, token, fx);
+        }
+        if turn == Turn::Again {
+            return self.mark(token);
+        }
+        let deadline = self.stack.deadline(now.mono_us, &open.socket);
+        // A millisecond at least: the kernel's queue may be full, and a spin would not empty it.
+        let deadline = deadline.map(|at| at.max(now.mono_us + 1000));
+        if flow.deadline != deadline {
+            flow.deadline = deadline;
+            self.arm(token, deadline);
+        }
+    }
+
+    /// Gives an answer of the virtual resolver to the connection that asked.
+    pub(super) fn stream_answer(&mut self, _now: Now, token: Token, message: &[u8]) {
+        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
+        if let Phase::Open(open) = &mut flow.phase
+            && let Peer::Local(local) = &mut open.peer
+        {
+            local.answer(message);
+            self.mark(token);
+        }
+    }
+
+    pub(super) fn tcp_due(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
+        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
+        flow.deadline = None;
+        match flow.phase {
+            Phase::Open(_) => self.mark(token),
+            _ => self.connect_failed(now, token, ConnectError::Unreachable, fx),
+        }
+    }
+
+    /// Ends a connection at once, on both sides.
+    pub(super) fn tcp_abort(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
+        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
+        fx.close(token, true);
+        if let Phase::Open(open) = &mut flow.phase {
+            open.socket.abort();
+            self.stack.egress(now.mono_us, &mut open.socket, fx);
+        }
+        self.drop_tcp(now, token, fx);
+    }
+
+    /// Takes a flow out and completes its records.
+    fn drop_tcp(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
+        let Some(Flow::Tcp(mut flow)) = self.flows.remove(token) else { return };
+        if let Some(slot) = flow.slot {
+            self.pool.unpin(slot);
+        }
+        let (id, up, down, time_ms) = (flow.id(), flow.up, flow.down, now.wall_ms);
+        let (Phase::Open(open), Some(facts)) = (&mut flow.phase, flow.facts) else { return };
+        if facts.verdict == Verdict::Allow {
+            return fx.record(Record::Passed { facts: *facts, up, down });
+        }
+        let cut = match &mut open.peer {
+            Peer::Network { .. } => open.inspect.finish(),
+            Peer::Local(local) => local.finish(),
+        };
+        if let Some(request) = cut {
+            fx.record(Record::Request { flow: id, time_ms, request: Box::new(request) });
+        }
+        fx.record(Record::Closed { flow: id, time_ms, up, down });
+    }
+}
+
+impl TcpFlow {
+    fn id(&self) -> FlowId {
+        self.facts.as_ref().map_or(FlowId(0), |f| f.flow)
+    }
+}
+
+/// One turn of a flow that is joined to the network.
+struct Pipe {
+    token: Token,
+    id: FlowId,
+    now: Now,
+    up: u64,
+    down: u64,
+}
+
+impl Pipe {
+    fn turn(&mut self, open: &mut Open, fx: &mut dyn Effects) -> Turn {
+        match self.send_up(open, fx) {
+            Turn::Rest => self.fetch_down(open, fx),
+            Turn::Again => match self.fetch_down(open, fx) {
+                Turn::Rest => Turn::Again,
+                other => other,
+            },
+            other => other,
+        }
+    }
+
+    /// App to network, straight out of the receive ring.
+    fn send_up(&mut self, open: &mut Open, fx: &mut dyn Effects) -> Turn {
+        let Open { socket, peer, inspect } = open;
+        let Peer::Network { writable, finished, .. } = peer else { return Turn::Rest };
+        while *writable && socket.can_recv() {
+            if self.up >= limits::PUMP_BUDGET as u64 {
+                return Turn::Again;
+            }
+            let sent = socket.recv(|bytes| {
+                let sent = fx.send(self.token, bytes);
+                let Sent::Bytes(n) = sent else { return (0, sent) };
+                inspect.feed(self.id, self.now.wall_ms, &bytes[..n], &mut |r| fx.record(r));
+                *writable = n == bytes.len();
+                (n, sent)
+            });
+            match sent {
+                Some(Sent::Bytes(n)) => self.up += n as u64,
+                Some(Sent::Later) | None => *writable = false,
+                Some(Sent::Failed) => return Turn::Broken,
+            }
+        }
+        if socket.app_finished() && !*finished {
+            fx.finish(self.token);
+            *finished = true;
+        }
+        Turn::Rest
+    }
+
+    /// Network to app, straight into the send ring.
+    fn fetch_down(&mut self, open: &mut Open, fx: &mut dyn Effects) -> Turn {
+        let Open { socket, peer, .. } = open;
+        let Peer::Network { readable, ended, .. } = peer else { return Turn::Rest };
+        while *readable && !*ended && socket.can_send() {
+            if self.down >= limits::PUMP_BUDGET as u64 {
+                return Turn::Again;
+            }
+            let received = socket.send(|room| match fx.recv(self.token, room) {
+                Received::Bytes(n) => (n, Received::Bytes(n)),
+                other => (0, other),
+            });
+            match received {
+                Some(Received::Bytes(n)) => self.down += n as u64,
+                Some(Received::Later) | None => *readable = false,
+                Some(Received::Failed) => return Turn::Broken,
+                Some(Received::End) => {
+                    *ended = true;
+                    socket.finish();
+                }
+            }
+        }
+        Turn::Rest
+    }
+}
+
+/// One turn of a flow that ends here: takes what the app says. Returns the bytes taken, too.
+fn take_local(
+    id: FlowId,
+    now: Now,
+    socket: &mut Socket,
+    local: &mut Local,
+    questions: &mut Vec<Vec<u8>>,
+    fx: &mut dyn Effects,
+) -> (Turn, u64) {
+    let mut up = 0;
+    while socket.can_recv() && local.wants_more() {
+        if up >= limits::PUMP_BUDGET {
+            return (Turn::Again, up as u64);
+        }
+        let taken = socket.recv(|bytes| {
+            up += bytes.len();
+            (bytes.len(), local.take(id, now.wall_ms, bytes, &mut |r| fx.record(r)))
+        });
+        match taken {
+            Some(Taken::Questions(whole)) => questions.extend(whole),
+            Some(Taken::Refuse) => return (Turn::Refused, up as u64),
+            Some(Taken::More) | None => {}
+        }
+    }
+    (Turn::Rest, up as u64)
+}
+
+/// Writes what a service of ours has to say; ends the stream when the app has ended its own.
+/// Returns the bytes written.
+fn give_local(socket: &mut Socket, local: &mut Local) -> u64 {
+    let mut down = 0;
+    while !local.pending().is_empty() && socket.can_send() {
+        let written = socket.send(|room| {
+            let pending = local.pending();
+            let n = room.len().min(pending.len());
+            room[..n].copy_from_slice(&pending[..n]);
+            (n, n)
+        });
+        let Some(n) = written else { break };
+        local.wrote(n);
+        down += n as u64;
+    }
+    if local.pending().is_empty() && (socket.app_finished() || local.is_closing()) {
+        socket.finish();
+    }
+    down
+}
