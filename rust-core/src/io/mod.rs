@@ -1,1 +1,234 @@
-//! To come.
+//! The data plane's thread: one epoll over the TUN, the network's sockets and a wake-up.
+//!
+//! The only place with a clock and descriptors. Never decides and never parses. Waits without a
+//! timeout while nothing is due, so an idle phone is not woken.
+
+mod owner;
+mod sys;
+mod world;
+
+pub use owner::{Owners, SockDiag};
+#[cfg(feature = "cli")]
+pub use sys::add_ipv6;
+
+use crate::engine::{Counters, Engine, Now, Readiness, Rules};
+use crate::event::Record;
+use crate::flow::Token;
+use crate::limits;
+use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use world::{Source, World};
+
+/// Why the data plane ended.
+#[derive(Debug, thiserror::Error)]
+pub enum IoError {
+    /// The TUN went away or cannot be read.
+    #[error("the TUN interface is gone ({0}); start again")]
+    Tun(Errno),
+    /// The system refused something that the thread cannot do without.
+    #[error("cannot {what} ({error})")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        error: Errno,
+    },
+}
+
+/// What the thread was at when it was asked.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// What the engine counted.
+    pub counters: Counters,
+    /// Flows held.
+    pub flows: usize,
+}
+
+enum Command {
+    Rules(Box<Rules>),
+    Snapshot(SyncSender<Snapshot>),
+    Stop,
+}
+
+/// Speaks to a running data plane from another thread. Calls after its end do nothing.
+#[derive(Clone)]
+pub struct Control {
+    commands: Sender<Command>,
+    wake: Arc<OwnedFd>,
+}
+
+impl Control {
+    /// New lists and choices, for flows that begin from now on.
+    pub fn set_rules(&self, rules: Rules) {
+        self.say(Command::Rules(Box::new(rules)));
+    }
+
+    /// What is counted now; `None` after the end.
+    pub fn snapshot(&self) -> Option<Snapshot> {
+        let (answer, wait) = sync_channel(1);
+        self.say(Command::Snapshot(answer));
+        wait.recv().ok()
+    }
+
+    /// Ends the data plane in order: flows are closed, records completed.
+    pub fn stop(&self) {
+        self.say(Command::Stop);
+    }
+
+    fn say(&self, command: Command) {
+        if self.commands.send(command).is_ok() {
+            // The counter cannot be full: the thread empties it at each wake.
+            let _ = rustix::io::write(&*self.wake, &1u64.to_ne_bytes());
+        }
+    }
+}
+
+/// The data plane, ready to run on a thread of its own.
+pub struct DataPlane {
+    engine: Engine,
+    world: World,
+    commands: Receiver<Command>,
+    wake: Arc<OwnedFd>,
+    begun: Instant,
+}
+
+/// What the data plane is made of.
+pub struct Parts {
+    /// The TUN; it is made non-blocking. No ioctl is ever called on it.
+    pub tun: OwnedFd,
+    /// The engine.
+    pub engine: Engine,
+    /// Upstream resolvers, the same as the engine's.
+    pub resolvers: Vec<SocketAddr>,
+    /// Tells who owns a flow.
+    pub owners: Box<dyn Owners + Send>,
+    /// Takes records; must not block.
+    pub records: Box<dyn FnMut(Record) + Send>,
+}
+
+impl DataPlane {
+    /// Opens what the thread needs.
+    pub fn new(parts: Parts) -> Result<(Self, Control), IoError> {
+        sys::keep_large_buffers_lazy();
+        let wake = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)
+            .map_err(|error| IoError::System { what: "make an event descriptor", error })?;
+        let world = World::new(parts.tun, &parts.resolvers, parts.owners, parts.records)?;
+        world.watch(&wake, Source::Wake)?;
+        let (sender, commands) = channel();
+        let wake = Arc::new(wake);
+        let control = Control { commands: sender, wake: Arc::clone(&wake) };
+        Ok((Self { engine: parts.engine, world, commands, wake, begun: Instant::now() }, control))
+    }
+
+    /// Runs until it is stopped or the TUN goes away. Returns what was counted.
+    pub fn run(mut self) -> Result<Snapshot, IoError> {
+        let mut events = Vec::with_capacity(256);
+        let mut packet = vec![0; limits::PACKET];
+        let mut more = false;
+        let outcome = loop {
+            if let Err(error) = self.wait(&mut events, more) {
+                break Err(error);
+            }
+            let now = self.now();
+            let mut read_tun = false;
+            let mut stop = false;
+            for event in events.drain(..) {
+                match Source::of(event) {
+                    Source::Tun => read_tun |= self.world.tun_event(event.flags),
+                    Source::Wake => stop |= self.obey(),
+                    Source::Resolver(index) => self.read_answers(now, index, &mut packet),
+                    Source::Flow(token) => self.socket_event(now, token, event.flags),
+                }
+            }
+            if read_tun && let Err(errno) = self.read_packets(now, &mut packet) {
+                break Err(IoError::Tun(errno));
+            }
+            self.engine.handle_timeout(now, &mut self.world);
+            more = self.engine.flush(now, &mut self.world);
+            if stop {
+                break Ok(());
+            }
+        };
+        let now = self.now();
+        self.engine.shut_down(now, &mut self.world);
+        outcome.map(|()| self.snapshot())
+    }
+
+    fn now(&self) -> Now {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Now { mono_us: self.begun.elapsed().as_micros() as i64, wall_ms: wall.as_millis() as i64 }
+    }
+
+    /// Waits for something to happen; not at all where there is more to do.
+    fn wait(&mut self, events: &mut Vec<epoll::Event>, more: bool) -> Result<(), IoError> {
+        let timeout = if more {
+            Some(Timespec { tv_sec: 0, tv_nsec: 0 })
+        } else {
+            self.engine.deadline().map(|at| {
+                // Rounded up to whole milliseconds: to wake too early is to wake twice.
+                let left = at - self.begun.elapsed().as_micros() as i64;
+                let ms = (left.max(0) + 999) / 1000;
+                Timespec { tv_sec: ms / 1000, tv_nsec: (ms % 1000) * 1_000_000 }
+            })
+        };
+        let room = rustix::buffer::spare_capacity(events);
+        match epoll::wait(self.world.epoll(), room, timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(IoError::System { what: "wait for packets", error }),
+        }
+    }
+
+    fn read_packets(&mut self, now: Now, buffer: &mut [u8]) -> Result<(), Errno> {
+        for _ in 0..limits::TUN_BATCH {
+            match self.world.read_packet(buffer) {
+                Ok(0) | Err(Errno::AGAIN) => break,
+                Ok(len) => self.engine.handle_packet(now, &buffer[..len], &mut self.world),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(())
+    }
+
+    fn read_answers(&mut self, now: Now, resolver: usize, buffer: &mut [u8]) {
+        for _ in 0..limits::TUN_BATCH {
+            let Some(len) = self.world.read_answer(resolver, buffer) else { break };
+            self.engine.handle_answer(now, &mut buffer[..len], &mut self.world);
+        }
+    }
+
+    fn socket_event(&mut self, now: Now, token: Token, flags: epoll::EventFlags) {
+        use epoll::EventFlags as F;
+        let broken = flags.intersects(F::ERR | F::HUP);
+        let ready = Readiness {
+            readable: broken || flags.intersects(F::IN | F::RDHUP),
+            writable: broken || flags.contains(F::OUT),
+        };
+        self.engine.handle_socket(now, token, ready, &mut self.world);
+    }
+
+    /// Does what other threads asked for; whether the end was among it.
+    fn obey(&mut self) -> bool {
+        let _ = rustix::io::read(&*self.wake, &mut [0; 8]);
+        let mut stop = false;
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Rules(rules) => self.engine.set_rules(*rules),
+                Command::Snapshot(answer) => {
+                    let _ = answer.send(self.snapshot());
+                }
+                Command::Stop => stop = true,
+            }
+        }
+        stop
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        Snapshot { counters: self.engine.counters().clone(), flows: self.engine.flow_count() }
+    }
+}

@@ -1,0 +1,58 @@
+//! The few system calls that no safe wrapper covers. The only `unsafe` of the data plane.
+#![allow(unsafe_code)]
+
+use rustix::fd::{AsRawFd, OwnedFd};
+
+/// Keeps buffers of 128 KiB and more in pages of their own, which cost nothing until they are
+/// touched. glibc would raise that bound with the first buffer that is given back, and then clear
+/// reused ones by hand.
+pub(super) fn keep_large_buffers_lazy() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: mallopt takes two integers and changes only the allocator's own settings.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 128 * 1024);
+    }
+}
+
+/// Bounds what the kernel holds unsent of a TCP socket (TCP_NOTSENT_LOWAT), bytes. A kernel that
+/// does not know it goes on without.
+pub(super) fn set_not_sent_low_water(fd: &OwnedFd, bytes: u32) {
+    // SAFETY: the descriptor is open, and the option's value is an integer of the stated size.
+    unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_NOTSENT_LOWAT,
+            (&raw const bytes).cast(),
+            size_of::<u32>() as libc::socklen_t,
+        );
+    }
+}
+
+/// Gives an interface an IPv6 address; its prefix becomes a route (netdevice(7), ipv6(7)).
+#[cfg(feature = "cli")]
+pub fn add_ipv6(interface: &str, addr: std::net::Ipv6Addr, prefix: u8) -> std::io::Result<()> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+
+    #[repr(C)]
+    struct Request {
+        addr: [u8; 16],
+        prefix: u32,
+        index: libc::c_int,
+    }
+    let name = std::ffi::CString::new(interface)?;
+    // SAFETY: the name is a C string that outlives the call.
+    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+    let index = libc::c_int::try_from(index).map_err(std::io::Error::other)?;
+    if index == 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    let socket = socket_with(AddressFamily::INET6, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    let request = Request { addr: addr.octets(), prefix: prefix.into(), index };
+    // SAFETY: SIOCSIFADDR of an IPv6 socket reads a struct in6_ifreq, which `Request` lays out.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFADDR, &raw const request) };
+    match result {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}

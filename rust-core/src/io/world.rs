@@ -1,0 +1,274 @@
+//! The descriptors: TUN, one socket a flow, one a resolver.
+
+use super::{IoError, Owners};
+use crate::engine::{ConnectError, Effects, Owner, Received, Sent};
+use crate::event::Record;
+use crate::flow::Token;
+use crate::limits;
+use crate::tcp::PacketSink;
+use crate::wire::{FiveTuple, Proto};
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, connect, recv, send,
+    shutdown, socket_with, sockopt,
+};
+use std::net::SocketAddr;
+
+/// Bytes that the kernel holds unsent of one flow, so that back-pressure reaches the app.
+const NOT_SENT: u32 = 128 * 1024;
+
+/// What an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Tun,
+    Wake,
+    Resolver(usize),
+    Flow(Token),
+}
+
+const TUN: u64 = u64::MAX;
+const WAKE: u64 = u64::MAX - 1;
+const RESOLVERS: u64 = u64::MAX - 1000;
+
+impl Source {
+    fn data(self) -> EventData {
+        EventData::new_u64(match self {
+            Self::Tun => TUN,
+            Self::Wake => WAKE,
+            Self::Resolver(index) => RESOLVERS + index as u64,
+            Self::Flow(token) => token.to_u64(),
+        })
+    }
+
+    pub(super) fn of(event: epoll::Event) -> Self {
+        match event.data.u64() {
+            TUN => Self::Tun,
+            WAKE => Self::Wake,
+            data if data >= RESOLVERS => Self::Resolver((data - RESOLVERS) as usize),
+            data => Self::Flow(Token::from_u64(data)),
+        }
+    }
+}
+
+struct Conn {
+    token: Token,
+    proto: Proto,
+    fd: OwnedFd,
+}
+
+/// See the module.
+pub(super) struct World {
+    epoll: OwnedFd,
+    tun: OwnedFd,
+    /// A packet that the TUN had no room for; empty as a rule.
+    stalled: Vec<u8>,
+    conns: Vec<Option<Conn>>,
+    resolvers: Vec<OwnedFd>,
+    owners: Box<dyn Owners + Send>,
+    records: Box<dyn FnMut(Record) + Send>,
+}
+
+fn system(what: &'static str) -> impl Fn(Errno) -> IoError {
+    move |error| IoError::System { what, error }
+}
+
+fn open(proto: Proto, to: SocketAddr) -> Result<OwnedFd, Errno> {
+    let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let kind = match proto {
+        Proto::Tcp => SocketType::STREAM,
+        Proto::Udp => SocketType::DGRAM,
+    };
+    socket_with(family, kind, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)
+}
+
+fn connect_error(errno: Errno) -> ConnectError {
+    match errno {
+        Errno::CONNREFUSED => ConnectError::Refused,
+        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => ConnectError::Limit,
+        _ => ConnectError::Unreachable,
+    }
+}
+
+impl World {
+    pub(super) fn new(
+        tun: OwnedFd,
+        resolvers: &[SocketAddr],
+        owners: Box<dyn Owners + Send>,
+        records: Box<dyn FnMut(Record) + Send>,
+    ) -> Result<Self, IoError> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(system("make an epoll"))?;
+        rustix::io::ioctl_fionbio(&tun, true).map_err(system("prepare the TUN"))?;
+        let mut world = Self {
+            epoll,
+            tun,
+            stalled: Vec::with_capacity(limits::PACKET),
+            conns: Vec::new(),
+            resolvers: Vec::new(),
+            owners,
+            records,
+        };
+        for (index, addr) in resolvers.iter().enumerate() {
+            let fd = open(Proto::Udp, *addr).map_err(system("open a socket"))?;
+            connect(&fd, addr).map_err(system("reach the upstream resolver"))?;
+            world.watch(&fd, Source::Resolver(index))?;
+            world.resolvers.push(fd);
+        }
+        world.watch(&world.tun, Source::Tun)?;
+        Ok(world)
+    }
+
+    pub(super) fn epoll(&self) -> &OwnedFd {
+        &self.epoll
+    }
+
+    /// Watches a descriptor for reading.
+    pub(super) fn watch(&self, fd: impl AsFd, source: Source) -> Result<(), IoError> {
+        epoll::add(&self.epoll, fd, source.data(), EventFlags::IN).map_err(system("watch a socket"))
+    }
+
+    /// Writes what was stalled. Returns whether packets can be read.
+    pub(super) fn tun_event(&mut self, flags: EventFlags) -> bool {
+        if flags.contains(EventFlags::OUT) && !self.stalled.is_empty() {
+            let packet = std::mem::take(&mut self.stalled);
+            self.write(&packet);
+            if self.stalled.is_empty() {
+                self.stalled = packet;
+                self.stalled.clear();
+                let _ = epoll::modify(&self.epoll, &self.tun, Source::Tun.data(), EventFlags::IN);
+            }
+        }
+        flags.intersects(EventFlags::IN | EventFlags::ERR | EventFlags::HUP)
+    }
+
+    pub(super) fn read_packet(&self, into: &mut [u8]) -> Result<usize, Errno> {
+        rustix::io::read(&self.tun, into)
+    }
+
+    /// A datagram of a resolver; `None` when there is none.
+    pub(super) fn read_answer(&self, resolver: usize, into: &mut [u8]) -> Option<usize> {
+        loop {
+            match recv(self.resolvers.get(resolver)?, &mut *into, RecvFlags::empty()) {
+                Ok((_, len)) => return Some(len),
+                // The resolver's port was closed for a moment: the question is asked again later.
+                Err(Errno::CONNREFUSED | Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::INTR) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
+    fn conn(&self, token: Token) -> Option<&Conn> {
+        self.conns.get(token.index as usize)?.as_ref().filter(|conn| conn.token == token)
+    }
+
+    fn try_connect(&mut self, token: Token, proto: Proto, to: SocketAddr) -> Result<(), Errno> {
+        let fd = open(proto, to)?;
+        if proto == Proto::Tcp {
+            sockopt::set_tcp_nodelay(&fd, true)?;
+            super::sys::set_not_sent_low_water(&fd, NOT_SENT);
+        }
+        match connect(&fd, &to) {
+            Ok(()) | Err(Errno::INPROGRESS) => {}
+            Err(errno) => return Err(errno),
+        }
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        epoll::add(&self.epoll, &fd, Source::Flow(token).data(), flags)?;
+        let index = token.index as usize;
+        if self.conns.len() <= index {
+            self.conns.resize_with(index + 1, || None);
+        }
+        self.conns[index] = Some(Conn { token, proto, fd });
+        Ok(())
+    }
+}
+
+impl PacketSink for World {
+    fn ready(&self) -> bool {
+        self.stalled.is_empty()
+    }
+
+    fn write(&mut self, packet: &[u8]) {
+        let full = match rustix::io::write(&self.tun, packet) {
+            Err(Errno::AGAIN | Errno::NOBUFS) => self.stalled.is_empty(),
+            // Not taken for another reason, or by a TUN that is going away: TCP sends it again,
+            // datagrams may be lost.
+            _ => false,
+        };
+        if full {
+            self.stalled.clear();
+            self.stalled.extend_from_slice(packet);
+            let both = EventFlags::IN | EventFlags::OUT;
+            let _ = epoll::modify(&self.epoll, &self.tun, Source::Tun.data(), both);
+        }
+    }
+}
+
+impl Effects for World {
+    fn connect(&mut self, token: Token, proto: Proto, to: SocketAddr) -> Result<(), ConnectError> {
+        self.try_connect(token, proto, to).map_err(connect_error)
+    }
+
+    fn connect_result(&mut self, token: Token) -> Result<(), ConnectError> {
+        let conn = self.conn(token).ok_or(ConnectError::Unreachable)?;
+        match sockopt::socket_error(&conn.fd) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(errno)) | Err(errno) => Err(connect_error(errno)),
+        }
+    }
+
+    fn recv(&mut self, token: Token, into: &mut [u8]) -> Received {
+        let Some(conn) = self.conn(token) else { return Received::Failed };
+        match recv(&conn.fd, into, RecvFlags::empty()) {
+            Ok((_, 0)) if conn.proto == Proto::Tcp => Received::End,
+            Ok((_, len)) => Received::Bytes(len),
+            Err(Errno::AGAIN | Errno::INTR) => Received::Later,
+            // A datagram that nobody took does not end the flow.
+            Err(Errno::CONNREFUSED) if conn.proto == Proto::Udp => Received::Later,
+            Err(_) => Received::Failed,
+        }
+    }
+
+    fn send(&mut self, token: Token, bytes: &[u8]) -> Sent {
+        let Some(conn) = self.conn(token) else { return Sent::Failed };
+        match send(&conn.fd, bytes, SendFlags::NOSIGNAL) {
+            Ok(len) => Sent::Bytes(len),
+            Err(Errno::AGAIN | Errno::INTR) => Sent::Later,
+            Err(_) => Sent::Failed,
+        }
+    }
+
+    fn finish(&mut self, token: Token) {
+        if let Some(conn) = self.conn(token) {
+            let _ = shutdown(&conn.fd, Shutdown::Write);
+        }
+    }
+
+    fn close(&mut self, token: Token, reset: bool) {
+        if self.conn(token).is_none() {
+            return;
+        }
+        let Some(place) = self.conns.get_mut(token.index as usize) else { return };
+        if let Some(conn) = place.take()
+            && reset
+            && conn.proto == Proto::Tcp
+        {
+            let _ = sockopt::set_socket_linger(&conn.fd, Some(std::time::Duration::ZERO));
+        }
+    }
+
+    fn ask(&mut self, resolver: usize, message: &[u8]) {
+        if let Some(fd) = self.resolvers.get(resolver) {
+            // What is not sent is asked again after a time.
+            let _ = send(fd, message, SendFlags::NOSIGNAL);
+        }
+    }
+
+    fn owner(&mut self, _token: Token, tuple: &FiveTuple) -> Owner {
+        self.owners.owner(tuple)
+    }
+
+    fn record(&mut self, record: Record) {
+        (self.records)(record);
+    }
+}
