@@ -6,6 +6,8 @@
 mod name;
 mod query;
 mod response;
+#[cfg(test)]
+mod samples;
 mod write;
 
 pub use name::{DomainName, NameBuf, NameError};
@@ -21,7 +23,8 @@ pub use write::{
 pub const HEADER: usize = 12;
 /// Largest message over UDP for who does not say otherwise, octets (RFC 1035 §4.2.1).
 pub const UDP_WITHOUT_EDNS: usize = 512;
-/// The UDP size that we announce: no fragments on any path in use (RFC 9715 §3).
+/// The UDP size that we announce: it fits the least MTU of IPv6, 1280, so nothing is cut into
+/// fragments.
 pub const UDP_ANNOUNCED: u16 = 1232;
 
 /// Record types that this core names (IANA, "DNS Parameters").
@@ -177,5 +180,68 @@ mod tests {
         assert!(!is_truncated(&message[..3]));
         set_id(&mut message[..1], 0);
         assert_eq!(id(&message), Some(0xabcd));
+    }
+
+    /// Everything that a caller may do with bytes from outside.
+    fn use_all(message: &[u8], out: &mut [u8]) {
+        if let Ok(query) = parse_query(message) {
+            assert!(query.name.len() <= 253);
+            let _ = write_address(&query, [198, 18, 0, 1].into(), 60, out);
+            let _ = write_nodata(&query, 5, out);
+        }
+        let _ = write_error_for(message, rcode::SERVFAIL, out);
+        let _ = truncate_for_udp(message, 100, out);
+        let Ok(response) = Response::parse(message) else { return };
+        let asked = response.question().map_or_else(NameBuf::new, |q| q.name);
+        let mut names = 0;
+        aliases(&response, &asked, &mut |_| names += 1);
+        assert!(names <= crate::limits::CNAME_CHAIN);
+        addresses(&response, &asked, &mut |_, _| {});
+        assert!(response.records().count() <= usize::from(u16_at(message, 6).unwrap()));
+    }
+
+    #[test]
+    fn every_truncation_of_every_sample_is_borne() {
+        for (name, _) in samples::FILES {
+            let whole = samples::sample(name);
+            let answers = u16_at(&whole, 6).unwrap();
+            for len in 0..whole.len() {
+                let cut = &whole[..len];
+                use_all(cut, &mut [0; 600]);
+                if name.starts_with("query") {
+                    assert_eq!(parse_query(cut).err(), Some(DnsError::Truncated), "{name} {len}");
+                } else if let Ok(response) = Response::parse(cut) {
+                    let read = response.records().filter(Result::is_ok).count();
+                    assert!(read <= usize::from(answers), "{name} {len}");
+                } else {
+                    assert_eq!(Response::parse(cut).err(), Some(DnsError::Truncated), "{name}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn mutated_samples_are_borne() {
+        let mut dice = samples::Dice(0x6d75_7a7a_6c65);
+        let files: Vec<_> = samples::FILES.iter().map(|(name, _)| samples::sample(name)).collect();
+        let (mut queries, mut responses) = (0, 0);
+        for _ in 0..150_000 {
+            let mut message = files[dice.below(files.len())].clone();
+            for _ in 0..=dice.below(4) {
+                let at = dice.below(message.len());
+                match dice.below(4) {
+                    0 => message[at] = dice.below(256) as u8,
+                    1 => message[at] ^= 1 << dice.below(8),
+                    2 => message[at] = [0, 0x3f, 0x40, 0xc0, 0xff][dice.below(5)],
+                    _ => message.truncate(at.max(1)),
+                }
+            }
+            use_all(&message, &mut [0; 600]);
+            queries += usize::from(parse_query(&message).is_ok());
+            responses += usize::from(Response::parse(&message).is_ok());
+        }
+        // The mutations reach behind the header, and do not leave everything whole.
+        assert!((5_000..75_000).contains(&queries), "{queries}");
+        assert!((30_000..140_000).contains(&responses), "{responses}");
     }
 }

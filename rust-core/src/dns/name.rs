@@ -363,3 +363,167 @@ pub(super) fn skip(message: &[u8], at: usize) -> Result<usize, DnsError> {
     }
     Err(DnsError::Malformed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{NoRoom, samples::message};
+    use super::*;
+
+    fn parsed(text: &str) -> Result<String, NameError> {
+        text.parse::<DomainName>().map(|name| name.to_string())
+    }
+
+    fn encoded(text: &str) -> Vec<u8> {
+        let mut wire = Vec::new();
+        let put = |label: &[u8]| {
+            wire.extend(label);
+            Ok(())
+        };
+        encode(&text.parse().unwrap(), put).unwrap();
+        wire
+    }
+
+    /// The name at the start of a message's body.
+    fn read_body(body: &[u8]) -> Result<String, DnsError> {
+        read(&message(0, [1, 0, 0, 0], body), HEADER).map(|name| name.to_string())
+    }
+
+    #[test]
+    fn text_is_brought_to_one_form() {
+        for (text, form) in [
+            ("", ""),
+            (".", ""),
+            ("Sa.Api.Intl.MIUI.com.", "sa.api.intl.miui.com"),
+            ("_dns.resolver.arpa", "_dns.resolver.arpa"),
+            ("a\\.b.C", "a\\046b.c"),
+            ("\\065\\255\\-", "a\\255-"),
+            ("a\\\\b", "a\\092b"),
+        ] {
+            assert_eq!(parsed(text), Ok(form.to_owned()), "{text}");
+            assert_eq!(parsed(form), Ok(form.to_owned()), "{form}");
+        }
+        let name: DomainName = "Example.COM".parse().unwrap();
+        assert!(name == "example.com" && !name.is_root() && name.ends_with(".com"));
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused() {
+        let label = "a".repeat(64);
+        let long = format!("{}a", "ab.".repeat(84));
+        let wide = format!("{}.\\000", "\\000".repeat(63));
+        for (text, error) in [
+            (".a", NameError::EmptyLabel),
+            ("a..b", NameError::EmptyLabel),
+            ("a..", NameError::EmptyLabel),
+            ("..", NameError::EmptyLabel),
+            (&label, NameError::LongLabel),
+            (&format!("{long}bc"), NameError::TooLong),
+            (&wide, NameError::TooLong),
+            ("a b", NameError::Character),
+            ("ü.example", NameError::Character),
+            ("a\n", NameError::Character),
+            ("a\\", NameError::Escape),
+            ("a\\25", NameError::Escape),
+            ("a\\256", NameError::Escape),
+        ] {
+            assert_eq!(parsed(text), Err(error), "{text}");
+        }
+        assert_eq!(parsed(&long).map(|name| name.len()), Ok(253));
+    }
+
+    #[test]
+    fn names_are_equal_as_texts_are() {
+        let set: std::collections::HashSet<DomainName> = ["a.example".parse().unwrap()].into();
+        assert!(set.contains("a.example"));
+    }
+
+    #[test]
+    fn one_byte_array_serves_both_ways() {
+        for (text, wire) in [
+            ("", &b"\x00"[..]),
+            ("f.isi.arpa", b"\x01f\x03isi\x04arpa\x00"),
+            ("a\\046b.\\000\\255", b"\x03a.b\x02\x00\xff\x00"),
+        ] {
+            assert_eq!(encoded(text), wire);
+            assert_eq!(read_body(wire), Ok(text.to_owned()));
+            assert_eq!(skip(wire, 0), Ok(wire.len()));
+        }
+        let mut room = 3;
+        let put = |label: &[u8]| {
+            room = usize::checked_sub(room, label.len()).ok_or(NoRoom)?;
+            Ok(())
+        };
+        assert_eq!(encode(&"f.isi.arpa".parse().unwrap(), put), Err(NoRoom));
+    }
+
+    #[test]
+    fn the_compression_example_of_rfc_1035_is_read() {
+        let mut bytes = vec![0; 93];
+        bytes[20..32].copy_from_slice(b"\x01F\x03ISI\x04ARPA\x00");
+        bytes[40..46].copy_from_slice(b"\x03FOO\xc0\x14");
+        bytes[64..66].copy_from_slice(b"\xc0\x1a");
+        for (at, text, end) in
+            [(20, "f.isi.arpa", 32), (40, "foo.f.isi.arpa", 46), (64, "arpa", 66), (92, "", 93)]
+        {
+            assert_eq!(read(&bytes, at).unwrap(), *text);
+            assert_eq!(skip(&bytes, at), Ok(end));
+        }
+    }
+
+    #[test]
+    fn a_pointer_leads_back_and_nowhere_else() {
+        for body in [
+            &b"\xc0\x0c"[..], // itself
+            b"\x01a\xc0\x0c", // the name that it ends
+            b"\xc0\x0e\x00",  // forward
+            b"\xc0\x00",      // into the header
+            b"\xc0\x0b",      // its last octet
+            b"\x40",          // a label type of 01
+            b"\x80",          // a label type of 10
+        ] {
+            assert_eq!(read_body(body), Err(DnsError::Malformed), "{body:?}");
+        }
+        let two = message(0, [1, 0, 0, 0], b"\x01a\xc0\x10\xc0\x0c");
+        assert_eq!(read(&two, 16), Err(DnsError::Malformed));
+        for body in [&b""[..], b"\x01", b"\x01a", b"\xc0"] {
+            assert_eq!(read_body(body), Err(DnsError::Truncated), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn pointers_are_followed_127_times() {
+        let mut body = vec![0, 0];
+        for index in 0..128u16 {
+            let target = if index == 0 { 12 } else { 12 + 2 * index };
+            body.extend((0xc000 | target).to_be_bytes());
+        }
+        let bytes = message(0, [0; 4], &body);
+        assert!(read(&bytes, 14 + 2 * 126).unwrap().is_empty());
+        assert_eq!(read(&bytes, 14 + 2 * 127), Err(DnsError::Malformed));
+    }
+
+    #[test]
+    fn the_longest_names_and_labels_are_read() {
+        let label = |len: usize| {
+            let mut bytes = vec![len as u8];
+            bytes.extend(vec![b'X'; len]);
+            bytes
+        };
+        let name = |last: usize| [label(63), label(63), label(63), label(last), vec![0]].concat();
+        assert_eq!(name(61).len(), 255);
+        assert_eq!(read_body(&name(61)).unwrap().len(), 253);
+        assert_eq!(skip(&name(61), 0), Ok(255));
+        assert_eq!(read_body(&name(62)), Err(DnsError::Malformed));
+        assert_eq!(skip(&name(62), 0), Err(DnsError::Malformed));
+        assert_eq!(read_body(&[label(63), vec![0]].concat()), Ok("x".repeat(63)));
+        let short = b"\x01a".repeat(127);
+        assert_eq!(read_body(&[&short[..], &[0]].concat()).unwrap().len(), 253);
+    }
+
+    #[test]
+    fn a_name_whose_escapes_are_too_long_is_unsupported() {
+        let body = [&[63][..], &[0xff; 63], &[1, 0xff, 0]].concat();
+        assert_eq!(read_body(&body), Err(DnsError::Unsupported));
+        assert_eq!(skip(&body, 0), Ok(body.len()));
+    }
+}

@@ -104,3 +104,68 @@ pub(super) fn find_edns(message: &[u8], mut at: usize) -> Result<Option<Edns>, D
     }
     Ok(edns)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{message, sample};
+    use super::*;
+
+    const QUESTION: &[u8] = b"\x01A\x00\x00\x01\x00\x01";
+    const OPT: &[u8] = b"\x00\x00\x29\x04\xd0\x00\x00\x80\x00\x00\x00";
+
+    fn error(flags: u16, counts: [u16; 4], body: &[&[u8]]) -> Option<DnsError> {
+        parse_query(&message(flags, counts, &body.concat())).err()
+    }
+
+    #[test]
+    fn a_query_of_another_implementation_is_read() {
+        let bytes = sample("query-edns-a");
+        let query = parse_query(&bytes).unwrap();
+        assert_eq!((query.id, query.qtype, query.qclass), (0x1234, qtype::A, 1));
+        assert_eq!(query.name, *"tracking.miui.example");
+        assert!(query.recursion_desired && !query.checking_disabled);
+        assert_eq!(query.edns, Some(Edns { udp_size: 4096, dnssec_ok: true }));
+        assert_eq!(&query.question()[..9], b"\x08TrAcking");
+        assert_eq!(query.udp_limit(), 4096);
+        let bytes = sample("query-plain-aaaa");
+        let query = parse_query(&bytes).unwrap();
+        assert_eq!((query.qtype, query.edns, query.udp_limit()), (qtype::AAAA, None, 512));
+        let bytes = sample("query-longest-name");
+        assert_eq!(parse_query(&bytes).unwrap().name.len(), 253);
+    }
+
+    #[test]
+    fn there_is_one_question() {
+        assert_eq!(error(RD, [0, 0, 0, 0], &[QUESTION]), Some(DnsError::Malformed));
+        assert_eq!(error(RD, [2, 0, 0, 0], &[QUESTION, QUESTION]), Some(DnsError::Malformed));
+        assert_eq!(error(RD, [1, 0, 0, 0], &[QUESTION]), None);
+    }
+
+    #[test]
+    fn other_opcodes_and_responses_are_told_apart() {
+        assert_eq!(error(0x2000, [1, 0, 0, 0], &[QUESTION]), Some(DnsError::Unsupported));
+        assert_eq!(error(0x2800, [1, 0, 0, 0], &[]), Some(DnsError::Unsupported));
+        assert_eq!(error(QR, [1, 0, 0, 0], &[QUESTION]), Some(DnsError::Direction));
+    }
+
+    #[test]
+    fn there_is_one_opt_record_of_version_0_at_the_root() {
+        let named = [b"\x01a", OPT].concat();
+        let later = [&OPT[..6], &[1], &OPT[7..]].concat();
+        assert_eq!(error(RD, [1, 0, 0, 1], &[QUESTION, OPT]), None);
+        assert_eq!(error(RD, [1, 0, 0, 2], &[QUESTION, OPT, OPT]), Some(DnsError::Malformed));
+        assert_eq!(error(RD, [1, 0, 0, 1], &[QUESTION, &named]), Some(DnsError::Malformed));
+        assert_eq!(error(RD, [1, 0, 0, 1], &[QUESTION, &later]), Some(DnsError::Unsupported));
+        assert_eq!(error(RD, [1, 0, 0, 9], &[QUESTION, OPT]), Some(DnsError::Truncated));
+    }
+
+    #[test]
+    fn the_limit_of_udp_is_ours_or_the_askers() {
+        for (asked, limit) in [(0u16, 512), (100, 512), (1232, 1232), (65_535, limits::DNS_UDP)] {
+            let mut opt = OPT.to_vec();
+            opt[3..5].copy_from_slice(&asked.to_be_bytes());
+            let bytes = message(RD, [1, 0, 0, 1], &[QUESTION, &opt].concat());
+            assert_eq!(parse_query(&bytes).unwrap().udp_limit(), limit);
+        }
+    }
+}

@@ -46,7 +46,6 @@ pub struct Record<'a> {
 
 /// What a record says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "lives on the stack for one step of an iterator")]
 pub enum Rdata<'a> {
     /// IPv4 address.
     A(Ipv4Addr),
@@ -375,5 +374,160 @@ pub fn addresses(response: &Response<'_>, asked: &str, each: &mut dyn FnMut(IpAd
             }
             Rdata::Cname(_) | Rdata::Other(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{message, sample};
+    use super::*;
+
+    fn aliases_of(message: &[u8], asked: &str) -> Vec<String> {
+        let mut names = Vec::new();
+        let response = Response::parse(message).unwrap();
+        aliases(&response, asked, &mut |name| names.push(name.to_owned()));
+        names
+    }
+
+    fn addresses_of(message: &[u8], asked: &str) -> Vec<(String, u32)> {
+        let mut found = Vec::new();
+        let response = Response::parse(message).unwrap();
+        addresses(&response, asked, &mut |addr, ttl| found.push((addr.to_string(), ttl)));
+        found
+    }
+
+    /// A CNAME record from one letter to another.
+    fn alias(from: u8, to: u8) -> Vec<u8> {
+        [&[1, from, 0, 0, 5, 0, 1, 0, 0, 0, 9, 0, 3][..], &[1, to, 0]].concat()
+    }
+
+    fn answer(records: &[Vec<u8>]) -> Vec<u8> {
+        message(QR, [0, records.len() as u16, 0, 0], &records.concat())
+    }
+
+    #[test]
+    fn a_chain_is_followed_in_any_order_of_records() {
+        let bytes = sample("answer-chain");
+        let response = Response::parse(&bytes).unwrap();
+        assert_eq!((response.id(), response.rcode(), response.truncated()), (0x4242, 0, false));
+        assert_eq!(response.records().filter(Result::is_ok).count(), 6);
+        let chain = ["shop.example", "tracker.example", "edge.cdn.example"];
+        assert_eq!(aliases_of(&bytes, "www.shop.example"), chain);
+        assert_eq!(aliases_of(&bytes, "Shop.Example."), chain[1..]);
+        assert_eq!(aliases_of(&bytes, "stranger.example"), [""; 0]);
+        assert_eq!(aliases_of(&bytes, "not a name"), [""; 0]);
+        let found = addresses_of(&bytes, "www.shop.example");
+        assert_eq!(found, [("192.0.2.11".to_owned(), 20), ("192.0.2.10".to_owned(), 20)]);
+        assert_eq!(addresses_of(&bytes, "stranger.example"), [("192.0.2.99".to_owned(), 10)]);
+    }
+
+    #[test]
+    fn the_question_is_matched_without_case() {
+        let bytes = sample("answer-a");
+        let response = Response::parse(&bytes).unwrap();
+        assert!(response.answers("tracking.miui.example", qtype::A));
+        assert!(response.answers("TRACKING.miui.example", qtype::A));
+        assert!(!response.answers("tracking.miui.example", qtype::AAAA));
+        assert!(!response.answers("miui.example", qtype::A));
+        let empty = message(QR | 2, [0; 4], b"");
+        let response = Response::parse(&empty).unwrap();
+        assert_eq!((response.rcode(), response.question()), (2, None));
+        assert!(!response.answers("", qtype::A));
+    }
+
+    #[test]
+    fn service_bindings_are_read() {
+        let bytes = sample("answer-https");
+        let records: Vec<_> =
+            Response::parse(&bytes).unwrap().records().collect::<Result<_, _>>().unwrap();
+        let Rdata::Https { priority: 2, ref target, .. } = records[0].rdata else { panic!() };
+        assert_eq!(target, "backup.example");
+        let Rdata::Https { priority: 1, ref target, params } = records[1].rdata else { panic!() };
+        assert_eq!(target, "");
+        let keys: Vec<u16> = params.map(|p| p.key).collect();
+        let known = [SvcParam::ALPN, SvcParam::IPV4HINT, SvcParam::ECH, SvcParam::IPV6HINT];
+        assert_eq!(keys, known);
+        assert_eq!(aliases_of(&bytes, "shop.example"), ["backup.example"]);
+        let found: Vec<_> = addresses_of(&bytes, "shop.example");
+        let hints = ["192.0.2.1", "192.0.2.2", "2001:db8::1"].map(|a| (a.to_owned(), 300));
+        assert_eq!(found, hints);
+        let bytes = sample("answer-https-alias");
+        assert_eq!(aliases_of(&bytes, "shop.example"), ["pool.example"]);
+        assert_eq!(addresses_of(&bytes, "shop.example"), [("192.0.2.3".to_owned(), 60)]);
+    }
+
+    #[test]
+    fn odd_names_and_absent_ones_are_read() {
+        let bytes = sample("answer-odd-name");
+        let record = Response::parse(&bytes).unwrap().records().next().unwrap().unwrap();
+        assert_eq!(record.name, *"a\\046b\\092c.\\000\\255\\032d.example");
+        assert_eq!(record.rdata, Rdata::Other(b"\x03v=1"));
+        let bytes = sample("answer-nxdomain");
+        let response = Response::parse(&bytes).unwrap();
+        assert_eq!((response.rcode(), response.records().count()), (3, 0));
+    }
+
+    #[test]
+    fn loops_of_aliases_end() {
+        let one = answer(&[alias(b'a', b'a')]);
+        assert_eq!(aliases_of(&one, "a"), [""; 0]);
+        let two = answer(&[alias(b'b', b'a'), alias(b'a', b'b')]);
+        assert_eq!(aliases_of(&two, "a"), ["b"]);
+        let tail = answer(&[alias(b'c', b'b'), alias(b'b', b'c'), alias(b'a', b'b')]);
+        assert_eq!(aliases_of(&tail, "a"), ["b", "c"]);
+    }
+
+    #[test]
+    fn a_chain_is_followed_for_sixteen_steps() {
+        let records: Vec<_> = (b'a'..=b'y').rev().map(|from| alias(from, from + 1)).collect();
+        let names = aliases_of(&answer(&records), "a");
+        assert_eq!(names.len(), limits::CNAME_CHAIN);
+        assert_eq!(names.last().unwrap(), "q");
+    }
+
+    #[test]
+    fn broken_content_is_an_error_and_the_next_record_follows() {
+        let mut long = alias(b'a', b'b');
+        long[12] = 4;
+        long.push(0);
+        let short = b"\x01a\x00\x00\x01\x00\x01\x80\x00\x00\x00\x00\x03\x01\x02\x03".to_vec();
+        let good = b"\x01a\x00\x00\x01\x00\x01\x80\x00\x00\x09\x00\x04\x01\x02\x03\x04".to_vec();
+        let bytes = answer(&[long, short, good]);
+        let records: Vec<_> = Response::parse(&bytes).unwrap().records().collect();
+        assert_eq!(records[0], Err(DnsError::Malformed));
+        assert_eq!(records[1], Err(DnsError::Malformed));
+        assert_eq!(records[2].as_ref().unwrap().ttl, 0);
+        assert_eq!(addresses_of(&bytes, "a"), [("1.2.3.4".to_owned(), 0)]);
+        assert_eq!(aliases_of(&bytes, "a"), [""; 0]);
+    }
+
+    #[test]
+    fn records_are_bounded_by_the_count_and_the_message() {
+        let mut bytes = answer(&[alias(b'a', b'b'), alias(b'b', b'c')]);
+        bytes[7] = 1;
+        assert_eq!(Response::parse(&bytes).unwrap().records().count(), 1);
+        bytes[6..8].copy_from_slice(&[0xff, 0xff]);
+        let records: Vec<_> = Response::parse(&bytes).unwrap().records().collect();
+        assert_eq!(records.len(), 3);
+        assert_eq!(records[2], Err(DnsError::Truncated));
+    }
+
+    #[test]
+    fn what_is_no_response_is_refused() {
+        let error = |bytes: &[u8]| Response::parse(bytes).err();
+        assert_eq!(error(&sample("query-edns-a")), Some(DnsError::Direction));
+        assert_eq!(error(&message(QR, [2, 0, 0, 0], &[0; 64])), Some(DnsError::Malformed));
+        assert_eq!(
+            error(&message(QR, [1, 0, 0, 0], b"\x00\x00\x01\x00")),
+            Some(DnsError::Truncated)
+        );
+        assert_eq!(error(&message(QR, [1, 0, 0, 0], b"\x40")), Some(DnsError::Malformed));
+        assert_eq!(error(&[0; 11]), Some(DnsError::Truncated));
+    }
+
+    #[test]
+    fn other_classes_are_not_addresses() {
+        let record = b"\x01a\x00\x00\x01\x00\x03\x00\x00\x00\x09\x00\x04\x01\x02\x03\x04".to_vec();
+        assert_eq!(addresses_of(&answer(&[record]), "a"), []);
     }
 }

@@ -205,3 +205,116 @@ pub fn truncate_for_udp(response: &[u8], limit: usize, out: &mut [u8]) -> Result
     writer.opt(edns)?;
     Ok(writer.at)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{message, sample};
+    use super::*;
+
+    /// Writes into a buffer that just fits, after one that is a byte too small.
+    fn written(
+        expected: &[u8],
+        mut write: impl FnMut(&mut [u8]) -> Result<usize, NoRoom>,
+    ) -> Vec<u8> {
+        let mut out = vec![0xaa; expected.len()];
+        assert_eq!(write(&mut out[1..]), Err(NoRoom));
+        let len = write(&mut out).unwrap();
+        out.truncate(len);
+        out
+    }
+
+    #[test]
+    fn answers_equal_those_of_another_implementation() {
+        let edns = sample("query-edns-a");
+        let edns = parse_query(&edns).unwrap();
+        let plain = sample("query-plain-aaaa");
+        let plain = parse_query(&plain).unwrap();
+
+        let expected = sample("answer-a");
+        let addr = "198.18.0.7".parse().unwrap();
+        assert_eq!(written(&expected, |out| write_address(&edns, addr, 60, out)), expected);
+        let expected = sample("answer-aaaa");
+        let addr = "fd00::7".parse().unwrap();
+        assert_eq!(written(&expected, |out| write_address(&plain, addr, 60, out)), expected);
+        let expected = sample("answer-nodata");
+        assert_eq!(written(&expected, |out| write_nodata(&edns, 5, out)), expected);
+        let expected = sample("answer-refused");
+        assert_eq!(written(&expected, |out| write_error(&edns, rcode::REFUSED, out)), expected);
+    }
+
+    #[test]
+    fn our_question_equals_that_of_another_implementation() {
+        let expected = sample("query-ours");
+        let name = "sdk.example".parse().unwrap();
+        let bytes = written(&expected, |out| write_query(0xbeef, &name, qtype::HTTPS, out));
+        assert_eq!(bytes, expected);
+        let longest = sample("query-longest-name");
+        let name = parse_query(&longest).unwrap().name.to_name();
+        let mut out = [0; 300];
+        let len = write_query(1, &name, qtype::A, &mut out).unwrap();
+        assert_eq!(parse_query(&out[..len]).unwrap().name, *name.as_str());
+    }
+
+    #[test]
+    fn the_letter_case_of_the_question_is_kept() {
+        let bytes = sample("query-edns-a");
+        let query = parse_query(&bytes).unwrap();
+        let mut out = [0; 512];
+        write_address(&query, [192, 0, 2, 1].into(), 1, &mut out).unwrap();
+        assert_eq!(out[12..12 + query.question().len()], bytes[12..12 + query.question().len()]);
+        assert!(out.windows(8).any(|w| w == b"TrAcking"));
+    }
+
+    #[test]
+    fn flags_follow_the_question() {
+        let question = b"\x00\x00\x01\x00\x01";
+        for (asked, answered) in [(0, 0x8080), (RD, 0x8180), (RD | CD, 0x8190), (0x0020, 0x8080)] {
+            let bytes = message(asked, [1, 0, 0, 0], question);
+            let mut out = [0; 64];
+            write_error(&parse_query(&bytes).unwrap(), 0, &mut out).unwrap();
+            assert_eq!(u16_at(&out, 2), Ok(answered), "{asked:04x}");
+        }
+    }
+
+    #[test]
+    fn a_broken_query_gets_a_bare_header() {
+        let broken = message(RD, [2, 0, 0, 0], b"junk");
+        let mut out = [0xaa; 64];
+        assert_eq!(write_error_for(&broken, rcode::FORMERR, &mut out), Ok(HEADER));
+        assert_eq!(out[..12], message(0x8181, [0; 4], b""));
+        let notify = message(0x2000, [1, 0, 0, 0], b"");
+        assert_eq!(write_error_for(&notify, rcode::NOTIMP, &mut out), Ok(HEADER));
+        assert_eq!(out[..12], message(0xa084, [0; 4], b""));
+        let whole = sample("query-edns-a");
+        let len = write_error_for(&whole, rcode::REFUSED, &mut out).unwrap();
+        assert_eq!(out[..len], sample("answer-refused"));
+    }
+
+    #[test]
+    fn what_cannot_be_answered_is_an_error() {
+        let query = sample("query-edns-a");
+        let out = &mut [0; 64];
+        assert_eq!(write_error_for(&query[..11], 2, out), Err(DnsError::Truncated));
+        assert_eq!(write_error_for(&sample("answer-a"), 2, out), Err(DnsError::Direction));
+        assert_eq!(write_error_for(&query, 2, &mut out[..20]), Err(NoRoom.into()));
+        let broken = message(RD, [2, 0, 0, 0], b"");
+        assert_eq!(write_error_for(&broken, 2, &mut out[..11]), Err(NoRoom.into()));
+    }
+
+    #[test]
+    fn a_large_response_leaves_its_question_and_opt() {
+        let (large, expected) = (sample("answer-large"), sample("answer-large-truncated"));
+        let mut out = [0; 2048];
+        let len = truncate_for_udp(&large, 512, &mut out).unwrap();
+        assert_eq!(out[..len], expected);
+        assert_eq!(truncate_for_udp(&large, large.len(), &mut out), Ok(large.len()));
+        assert_eq!(out[..large.len()], large);
+        assert_eq!(truncate_for_udp(&large, large.len() - 1, &mut out), Ok(len));
+        assert_eq!(truncate_for_udp(&large, len - 1, &mut out), Err(NoRoom.into()));
+        assert_eq!(truncate_for_udp(&large, 512, &mut out[..len - 1]), Err(NoRoom.into()));
+        assert_eq!(truncate_for_udp(&large, 4096, &mut out[..512]), Err(NoRoom.into()));
+        assert_eq!(truncate_for_udp(&large[..20], 13, &mut out), Err(DnsError::Truncated));
+        let two = message(QR, [2, 0, 0, 0], &[0; 64]);
+        assert_eq!(truncate_for_udp(&two, 20, &mut out), Err(DnsError::Malformed));
+    }
+}
