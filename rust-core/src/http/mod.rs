@@ -1,5 +1,7 @@
 //! HTTP/1.1 requests, read from a byte stream that passes by. Never delays, changes or answers it.
 
+mod body;
+mod head;
 mod parser;
 
 pub use parser::{Broken, End, Parser, Progress};
@@ -25,5 +27,11 @@ impl Request {
     /// Value of the first header of this name, compared without case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
+    }
+
+    /// Whether it states both a length and a transfer coding. The coding was followed; a server that
+    /// follows the length reads other requests (RFC 9112 §6.1).
+    pub fn states_two_lengths(&self) -> bool {
+        self.header("content-length").is_some() && self.header("transfer-encoding").is_some()
     }
 }
