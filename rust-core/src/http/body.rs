@@ -150,3 +150,114 @@ impl Chunk {
 fn longer(len: usize) -> Option<usize> {
     (len < limits::HTTP_HEAD).then_some(len + 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads one body, in one piece and byte by byte; both have to come out alike.
+    fn read(framing: Framing, bytes: &[u8]) -> Result<(Fed, Vec<u8>), Broken> {
+        let mut request = Request::default();
+        let whole = Body::new(framing).feed(bytes, &mut request);
+        let (mut body, mut other, mut at) = (Body::new(framing), Request::default(), 0);
+        let steps = bytes.chunks(1).map(|byte| {
+            at += 1;
+            body.feed(byte, &mut other)
+        });
+        let last = steps.take_while(|fed| *fed == Ok(Fed::More)).count();
+        assert_eq!(whole.is_ok_and(|fed| fed == Fed::More), last == bytes.len());
+        assert_eq!(request, other);
+        assert_eq!(request.body_size, request.body.len() as u64);
+        if let Ok(Fed::End(len)) = whole {
+            assert_eq!(len, at);
+        }
+        whole.map(|fed| (fed, request.body))
+    }
+
+    fn chunked(text: &str) -> Result<(Fed, Vec<u8>), Broken> {
+        read(Framing::Chunked, text.as_bytes())
+    }
+
+    #[test]
+    fn a_stated_length_is_read_to_its_end() {
+        assert_eq!(read(Framing::Length(3), b"abcd"), Ok((Fed::End(3), b"abc".to_vec())));
+        assert_eq!(read(Framing::Length(5), b"abcd"), Ok((Fed::More, b"abcd".to_vec())));
+        assert_eq!(read(Framing::Length(u64::MAX), b"abcd"), Ok((Fed::More, b"abcd".to_vec())));
+    }
+
+    #[test]
+    fn chunks_are_joined_and_extensions_and_trailers_dropped() {
+        for text in [
+            "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+            "0003;a=b;c=\"d e\"\r\nabc\r\n2 \t;x\r\nde\r\n00;y\r\n\r\n",
+            "5\r\nabcde\r\n0\r\nChecksum: 1\r\nOther: 2\r\n\r\n",
+            "00000000000005\r\nabcde\r\n0000000000000000\r\n\r\n",
+        ] {
+            assert_eq!(chunked(text), Ok((Fed::End(text.len()), b"abcde".to_vec())), "{text}");
+            let with_next = format!("{text}GET");
+            assert_eq!(chunked(&with_next), Ok((Fed::End(text.len()), b"abcde".to_vec())));
+        }
+        assert_eq!(chunked("a\r\n0123456789\r\nA\r\n").unwrap().1.len(), 10);
+        assert_eq!(chunked("ffffffffffffffff\r\nab").unwrap(), (Fed::More, b"ab".to_vec()));
+    }
+
+    #[test]
+    fn wrong_framing_breaks_the_body() {
+        for text in [
+            "\r\n",
+            "g\r\n",
+            "-1\r\n",
+            "0x3\r\nabc\r\n",
+            " 3\r\nabc\r\n",
+            ";a\r\n",
+            "00000000000000000\r\n",
+            "3\nabc\r\n",
+            "3\r\r\nabc\r\n",
+            "3\r\nabcd\r\n0\r\n\r\n",
+            "3\r\nab\r\n0\r\n\r\n",
+            "3\r\nabc\n0\r\n\r\n",
+            "3\r\nabc\r0\r\n\r\n",
+            "3;a\nb\r\nabc\r\n",
+            "3;a\rb\r\nabc\r\n",
+            "0\r\n\n",
+            "0\r\n\rx",
+            "0\r\na: b\n\r\n",
+            "0\r\na: b\rc\r\n\r\n",
+        ] {
+            assert_eq!(chunked(text), Err(Broken::Chunk), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn extensions_and_trailers_are_bounded() {
+        let long = "a".repeat(limits::HTTP_HEAD);
+        assert!(chunked(&format!("1;{long}\r\n")).is_ok());
+        assert_eq!(chunked(&format!("1;{long}a")), Err(Broken::Chunk));
+        assert_eq!(chunked(&format!("0\r\n{long}a")), Err(Broken::Chunk));
+        let lines = "a: b\r\n".repeat(limits::HTTP_HEAD / 4);
+        assert!(chunked(&format!("0\r\n{lines}\r\n")).is_ok());
+        assert_eq!(chunked(&format!("0\r\n{lines}a: b\r\n")), Err(Broken::Chunk));
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_the_rest_is_counted() {
+        let size = 3 * limits::HTTP_BODY + 7;
+        let bytes = vec![b'x'; 70_000];
+        for framing in [Framing::Length(size as u64), Framing::Chunked] {
+            let (mut body, mut request) = (Body::new(framing), Request::default());
+            if framing == Framing::Chunked {
+                body.feed(format!("{size:x}\r\n").as_bytes(), &mut request).unwrap();
+            }
+            let mut left = size;
+            while left > 0 {
+                let piece = &bytes[..left.min(bytes.len())];
+                left -= piece.len();
+                let fed = body.feed(piece, &mut request).unwrap();
+                assert_eq!(fed == Fed::More, left > 0 || framing == Framing::Chunked);
+                assert!(request.body.capacity() <= limits::HTTP_BODY);
+            }
+            assert_eq!(request.body.len(), limits::HTTP_BODY);
+            assert_eq!(request.body_size, size as u64);
+        }
+    }
+}

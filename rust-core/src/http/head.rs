@@ -154,3 +154,115 @@ fn framing(request: &Request) -> Result<Framing, Broken> {
     }
     Ok(Framing::Length(length.unwrap_or(0)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(lines: &str) -> Result<Head, Broken> {
+        parse(format!("POST /p HTTP/1.1\r\n{lines}\r\n").as_bytes())
+    }
+
+    fn framed(lines: &str) -> Result<Framing, Broken> {
+        head(lines).unwrap().framing
+    }
+
+    #[test]
+    fn lines_are_kept_as_sent() {
+        let read = parse(b"POST /a?b=%20 HTTP/1.1\nHost:  a \r\nx: \xff\nX:\n\n").unwrap();
+        assert_eq!((&*read.request.method, &*read.request.target), ("POST", "/a?b=%20"));
+        let lines = [("Host", "a"), ("x", "\u{fffd}"), ("X", "")];
+        assert_eq!(read.request.headers, lines.map(|(n, v)| (n.to_owned(), v.to_owned())));
+        assert_eq!(read.request.header("HOST"), Some("a"));
+    }
+
+    #[test]
+    fn lengths_have_to_agree() {
+        assert_eq!(framed(""), Ok(Framing::Length(0)));
+        assert_eq!(framed("Content-Length: 5\r\n"), Ok(Framing::Length(5)));
+        assert_eq!(
+            framed("content-length: 5, 5\r\nContent-Length: 05\r\n"),
+            Ok(Framing::Length(5))
+        );
+        for lines in [
+            "Content-Length: 5\r\nContent-Length: 6\r\n",
+            "Content-Length: 5, 6\r\n",
+            "Content-Length: 5,\r\n",
+            "Content-Length:\r\n",
+            "Content-Length: +5\r\n",
+            "Content-Length: -1\r\n",
+            "Content-Length: 0x5\r\n",
+            "Content-Length: 5 5\r\n",
+            "Content-Length: 18446744073709551616\r\n",
+        ] {
+            assert_eq!(framed(lines), Err(Broken::Length), "{lines}");
+        }
+        assert_eq!(
+            framed("Content-Length: 18446744073709551615\r\n"),
+            Ok(Framing::Length(u64::MAX))
+        );
+    }
+
+    #[test]
+    fn chunked_is_the_last_coding_or_the_end_is_unknown() {
+        for lines in [
+            "Transfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: gzip, CHUNKED\r\n",
+            "Transfer-Encoding: gzip\r\nTransfer-Encoding:\tchunked\t\r\n",
+            "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: chunked\r\nContent-Length: x\r\n",
+        ] {
+            assert_eq!(framed(lines), Ok(Framing::Chunked), "{lines}");
+        }
+        for lines in [
+            "Transfer-Encoding: gzip\r\n",
+            "Transfer-Encoding:\r\n",
+            "Transfer-Encoding: chunked, gzip\r\n",
+            "Transfer-Encoding: chunked, chunked\r\n",
+            "Transfer-Encoding: xchunked\r\n",
+            "Transfer-Encoding: chunked;q=1\r\n",
+            "Transfer-Encoding: identity\r\nContent-Length: 5\r\n",
+        ] {
+            assert_eq!(framed(lines), Err(Broken::Coding), "{lines}");
+        }
+    }
+
+    #[test]
+    fn two_lengths_are_marked() {
+        let both = head("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n").unwrap();
+        assert!(both.request.states_two_lengths());
+        assert!(!head("Content-Length: 5\r\n").unwrap().request.states_two_lengths());
+    }
+
+    #[test]
+    fn expect_and_upgrade_are_lists_without_case() {
+        let read = head("Expect: 100-Continue\r\nConnection: close, UPGRADE\r\n").unwrap();
+        assert!(read.expects && read.upgrade);
+        let read = head("Expect: x\r\nUpgrade: websocket\r\nConnection: keep-alive\r\n").unwrap();
+        assert!(!read.expects && !read.upgrade);
+        // RFC 9110 §10.1.1: nobody waits in HTTP/1.0.
+        assert!(!parse(b"POST / HTTP/1.0\r\nExpect: 100-continue\r\n\r\n").unwrap().expects);
+        assert!(parse(b"CONNECT a:1 HTTP/1.1\r\nContent-Length: x\r\n\r\n").unwrap().upgrade);
+    }
+
+    #[test]
+    fn broken_lines_break_the_head() {
+        for lines in [
+            "Content-Length : 5\r\n",
+            "Transfer-Encoding: chunked\r\n , gzip\r\n",
+            "no colon\r\n",
+            ": no name\r\n",
+            "a: b\rc\r\n",
+            "a: \0\r\n",
+        ] {
+            assert_eq!(head(lines).err(), Some(Broken::Head), "{lines}");
+        }
+    }
+
+    #[test]
+    fn lines_are_counted() {
+        let lines = |count| "a: b\r\n".repeat(count);
+        assert!(head(&lines(limits::HTTP_HEADERS)).is_ok());
+        assert_eq!(head(&lines(limits::HTTP_HEADERS + 1)).err(), Some(Broken::LargeHead));
+    }
+}

@@ -201,3 +201,318 @@ impl Parser {
 fn broken(what: Broken) -> Progress {
     Progress::Done(End::Broken(what))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a stream came to: its requests, the answer, what was cut.
+    #[derive(Debug, PartialEq)]
+    struct Outcome {
+        requests: Vec<Request>,
+        progress: Progress,
+        cut: Option<Request>,
+    }
+
+    fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
+        let (mut parser, mut requests, mut progress) = (Parser::new(), vec![], Progress::More);
+        for piece in pieces {
+            progress = parser.feed(piece, &mut |request| requests.push(request));
+        }
+        Outcome { requests, progress, cut: parser.finish() }
+    }
+
+    fn capture(name: &str) -> &'static [u8] {
+        let (_, bytes) = CAPTURES.iter().find(|(file, _)| *file == name).unwrap();
+        bytes
+    }
+
+    macro_rules! captures {
+        ($($name:literal),+ $(,)?) => {
+            const CAPTURES: &[(&str, &[u8])] =
+                &[$(($name, include_bytes!(concat!("../../tests/data/http/", $name, ".bin")))),+];
+        };
+    }
+
+    captures!(
+        "chunked",
+        "chunked-stdin",
+        "connect",
+        "expect",
+        "form",
+        "get",
+        "gzip",
+        "http2",
+        "multipart",
+        "tls",
+        "two-posts",
+        "upgrade-h2c",
+    );
+
+    const EVENT: &str =
+        r#"{"type":"track","event":"search","properties":{"search_word":"weather"}}"#;
+
+    const PIPELINE: &[u8] = b"\r\n\nGET /1 HTTP/1.1\r\nHost: a\r\n\r\n\
+        POST /2 HTTP/1.1\nContent-Length: 4\n\nbody\
+        HEAD /3 HTTP/1.0\r\n\r\n\r\n\
+        PUT /4 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n\
+        3;x=y\r\nabc\r\n1\r\nd\r\n0\r\nT: 1\r\n\r\n\
+        POST /5 HTTP/1.1\r\nContent-Length: 9\r\n\r\nhalf";
+
+    #[test]
+    fn every_split_of_a_pipeline_gives_the_same_requests() {
+        let whole = read([PIPELINE]);
+        let seen: Vec<_> = whole.requests.iter().map(|r| (&*r.target, &*r.body)).collect();
+        let bodies: [(&str, &[u8]); 4] =
+            [("/1", b""), ("/2", b"body"), ("/3", b""), ("/4", b"abcd")];
+        assert_eq!(seen, bodies);
+        let cut = whole.cut.as_ref().unwrap();
+        assert_eq!(
+            (&*cut.target, &*cut.body, cut.body_size, cut.cut),
+            ("/5", &b"half"[..], 4, true)
+        );
+        assert_eq!(whole.progress, Progress::More);
+        for first in 0..PIPELINE.len() {
+            let (a, rest) = PIPELINE.split_at(first);
+            for second in 0..rest.len() {
+                let (b, c) = rest.split_at(second);
+                assert_eq!(read([a, b, c]), whole, "{first} {second}");
+            }
+        }
+        for size in 1..9 {
+            assert_eq!(read(PIPELINE.chunks(size)), whole, "{size}");
+        }
+    }
+
+    #[test]
+    fn what_curl_sends_is_read_in_any_pieces() {
+        for (name, bytes) in CAPTURES {
+            let whole = read([*bytes]);
+            assert_eq!(read(bytes.chunks(1)), whole, "{name}");
+            for at in 0..bytes.len() {
+                let (a, b) = bytes.split_at(at);
+                assert_eq!(read([a, b]), whole, "{name} {at}");
+            }
+            assert_eq!(whole.cut, None, "{name}");
+        }
+    }
+
+    #[test]
+    fn bodies_of_curl_are_whole() {
+        for (name, body) in [
+            ("form", "data_list=W10%3D&gzip=0".to_owned()),
+            ("chunked", EVENT.to_owned()),
+            ("chunked-stdin", EVENT.repeat(3)),
+            ("expect", EVENT.to_owned()),
+        ] {
+            let outcome = read([capture(name)]);
+            assert_eq!((outcome.requests.len(), outcome.progress), (1, Progress::More), "{name}");
+            let request = &outcome.requests[0];
+            assert_eq!(request.body, body.as_bytes(), "{name}");
+            assert_eq!(request.body_size, body.len() as u64, "{name}");
+            assert_eq!(request.target, "/sa?project=x");
+            assert_eq!(request.header("host"), Some("sa.example"));
+            assert!(!request.cut);
+        }
+        let multipart = read([capture("multipart")]);
+        let text = String::from_utf8(multipart.requests[0].body.clone()).unwrap();
+        assert!(text.starts_with("----") && text.contains(EVENT) && text.ends_with("--\r\n"));
+        assert!(read([capture("gzip")]).requests[0].body.starts_with(&[0x1f, 0x8b]));
+        assert_eq!(read([capture("get")]).requests.len(), 2);
+        assert_eq!(read([capture("two-posts")]).requests.len(), 2);
+    }
+
+    #[test]
+    fn after_an_upgrade_nothing_is_read() {
+        for name in ["upgrade-h2c", "connect"] {
+            let bytes = capture(name);
+            let outcome = read([bytes, b"GET / HTTP/1.1\r\n\r\n"]);
+            assert_eq!(outcome.requests.len(), 1, "{name}");
+            assert_eq!(outcome.progress, Progress::Done(End::Upgraded), "{name}");
+        }
+        let post = b"POST / HTTP/1.1\r\nConnection: upgrade\r\nContent-Length: 2\r\n\r\nab\x81\x00";
+        let outcome = read([&post[..]]);
+        assert_eq!(outcome.requests[0].body, b"ab");
+        assert_eq!(outcome.progress, Progress::Done(End::Upgraded));
+    }
+
+    /// After how many bytes the answer changes.
+    fn length_until(bytes: &[u8], wanted: Progress) -> Option<usize> {
+        let mut parser = Parser::new();
+        bytes.iter().position(|b| parser.feed(&[*b], &mut |_| {}) == wanted).map(|at| at + 1)
+    }
+
+    #[test]
+    fn other_protocols_are_known_by_their_first_bytes() {
+        for (bytes, len) in [
+            (capture("tls"), 1),
+            (capture("http2"), 12),
+            (b"\0\x01", 1),
+            (b"\x82\xff", 1),
+            (b"SSH-2.0-OpenSSH", 5),
+            (b"EHLO mail\r\n", 10),
+            (b"GET /\r\n", 6),
+            (b"GET  / HTTP/1.1", 5),
+            (b"GET / HTTP/1.2", 14),
+            (b"GET / http/1.1", 7),
+            (b"RTSPRTSPRTSPRTSPRTSPRTSPRTSPRTSPR", 33),
+        ] {
+            let text = String::from_utf8_lossy(bytes);
+            assert_eq!(length_until(bytes, Progress::NotHttp), Some(len), "{text}");
+        }
+    }
+
+    #[test]
+    fn garbage_after_a_request_breaks_the_stream() {
+        let stream = b"GET / HTTP/1.1\r\n\r\n\x16\x03\x01";
+        let outcome = read([&stream[..]]);
+        assert_eq!(outcome.requests.len(), 1);
+        assert_eq!(outcome.progress, Progress::Done(End::Broken(Broken::Head)));
+        let broken = Progress::Done(End::Broken(Broken::Head));
+        assert_eq!(read([&b"GET / HTTP/1.1\r\n\rx"[..]]).progress, broken);
+        assert_eq!(read([&b"GET / HTTP/1.1\r\nno colon\r\n\r\n"[..]]).progress, broken);
+    }
+
+    #[test]
+    fn broken_framing_leaves_what_was_read_as_cut() {
+        for (stream, what, body) in [
+            ("POST / HTTP/1.1\r\nContent-Length: x\r\n\r\nab", Broken::Length, ""),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\nab", Broken::Coding, ""),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabX", Broken::Chunk, "ab"),
+        ] {
+            let outcome = read([stream.as_bytes(), b"GET / HTTP/1.1\r\n\r\n"]);
+            assert_eq!(outcome.requests, []);
+            assert_eq!(outcome.progress, Progress::Done(End::Broken(what)));
+            let cut = outcome.cut.unwrap();
+            assert_eq!((&*cut.body, cut.cut), (body.as_bytes(), true));
+        }
+    }
+
+    #[test]
+    fn smuggled_requests_are_not_read_as_requests() {
+        // CL.TE: the coding counts, and what follows the last chunk is the next request.
+        let stream = b"POST /a HTTP/1.1\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n\
+            0\r\n\r\nGPOST /b HTTP/1.1\r\n\r\n";
+        let outcome = read([&stream[..]]);
+        let methods: Vec<_> = outcome.requests.iter().map(|r| &*r.method).collect();
+        assert_eq!(methods, ["POST", "GPOST"]);
+        assert!(outcome.requests[0].states_two_lengths());
+        // A request hidden in a body, by shapes that servers disagree about.
+        for head in [
+            "Transfer-Encoding: xchunked\r\nContent-Length: 28",
+            "Transfer-Encoding : chunked\r\nContent-Length: 28",
+            "Transfer-Encoding: chunked, identity",
+            "Content-Length: 28\r\nContent-Length: 0",
+            "Content-Length: 0\r\n Content-Length: 28",
+        ] {
+            let stream =
+                format!("POST / HTTP/1.1\r\n{head}\r\n\r\nGET /hidden HTTP/1.1\r\nA: b\r\n\r\n");
+            let outcome = read([stream.as_bytes()]);
+            assert_eq!(outcome.requests, [], "{head}");
+            assert!(matches!(outcome.progress, Progress::Done(End::Broken(_))), "{head}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_waits_is_known() {
+        let bytes = capture("expect");
+        let head = bytes.len() - EVENT.len();
+        let mut parser = Parser::new();
+        parser.feed(&bytes[..head - 1], &mut |_| panic!());
+        assert!(!parser.awaits_continue());
+        parser.feed(&bytes[head - 1..head], &mut |_| panic!());
+        assert!(parser.awaits_continue() && !parser.idle());
+        parser.feed(&bytes[head..=head], &mut |_| panic!());
+        assert!(!parser.awaits_continue());
+        let mut count = 0;
+        parser.feed(&bytes[head + 1..], &mut |_| count += 1);
+        assert!(count == 1 && parser.idle());
+        let mut parser = Parser::new();
+        let empty = b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n";
+        parser.feed(empty, &mut |_| {});
+        assert!(!parser.awaits_continue());
+    }
+
+    #[test]
+    fn idle_is_between_requests() {
+        let mut parser = Parser::new();
+        assert!(parser.idle());
+        for (piece, idle) in [
+            (&b"\r\n"[..], true),
+            (b"G", false),
+            (b"ET / HTTP/1.1\r\n\r", false),
+            (b"\n", true),
+            (b"\r", true),
+            (b"\nPOST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n", false),
+            (b"x", true),
+            (b"\0", false),
+        ] {
+            parser.feed(piece, &mut |_| {});
+            assert_eq!(parser.idle(), idle, "{piece:?}");
+        }
+        assert_eq!(parser.finish(), None);
+    }
+
+    #[test]
+    fn an_incomplete_head_is_no_request() {
+        assert_eq!(read([&b"GET / HTTP/1.1\r\nHost: a\r\n"[..]]).cut, None);
+    }
+
+    #[test]
+    fn heads_are_bounded() {
+        let start = "GET / HTTP/1.1\r\nA: ";
+        let large = |len: usize| format!("{start}{}\r\n\r\n", "a".repeat(len - start.len() - 4));
+        let most = large(limits::HTTP_HEAD);
+        assert_eq!(read([most.as_bytes()]).requests.len(), 1);
+        assert_eq!(read(most.as_bytes().chunks(1)).requests.len(), 1);
+        let more = large(limits::HTTP_HEAD + 1);
+        let ended = Progress::Done(End::Broken(Broken::LargeHead));
+        assert_eq!(read([more.as_bytes()]).progress, ended);
+        assert_eq!(length_until(more.as_bytes(), ended), Some(limits::HTTP_HEAD + 1));
+        let mut parser = Parser::new();
+        parser.feed(&more.as_bytes()[..limits::HTTP_HEAD], &mut |_| {});
+        assert!(parser.held() >= limits::HTTP_HEAD && parser.held() <= 2 * limits::HTTP_HEAD);
+        parser.feed(b"aa", &mut |_| {});
+        assert_eq!(parser.held(), 0);
+        let lines =
+            format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(limits::HTTP_HEADERS + 1));
+        assert_eq!(read([lines.as_bytes()]).progress, ended);
+    }
+
+    #[test]
+    fn mutated_streams_are_borne_in_bounded_memory() {
+        let mut state = 0x6d75_7a7a_6c65_u64;
+        let mut below = |bound: usize| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % bound
+        };
+        let (mut requests, mut ended) = (0u32, 0u32);
+        for round in 0..120_000 {
+            let source = CAPTURES.get(round % (CAPTURES.len() + 1)).map_or(PIPELINE, |(_, b)| b);
+            let mut bytes = source.to_vec();
+            for _ in 0..=below(3) {
+                let at = below(bytes.len());
+                match below(4) {
+                    0 => bytes[at] = below(256) as u8,
+                    1 => bytes[at] ^= 1 << below(8),
+                    2 => bytes.insert(at, b"\r\n ,:;0f"[below(8)]),
+                    _ => drop(bytes.remove(at)),
+                }
+            }
+            let (mut parser, mut last) = (Parser::new(), Progress::More);
+            for piece in bytes.chunks(1 + below(bytes.len())) {
+                last = parser.feed(piece, &mut |request| {
+                    requests += 1;
+                    assert!(!request.cut && request.body.len() <= bytes.len());
+                });
+                assert!(parser.held() <= 4 * bytes.len());
+            }
+            ended += u32::from(last != Progress::More);
+            assert!(parser.finish().is_none_or(|request| request.cut));
+        }
+        // The mutations leave some requests whole, and break some streams.
+        assert!(requests > 60_000 && (20_000..110_000).contains(&ended), "{requests} {ended}");
+    }
+}
