@@ -454,6 +454,17 @@ mod tests {
     }
 
     #[test]
+    fn empty_lines_before_a_request_take_no_memory() {
+        let mut parser = Parser::new();
+        let lines = b"\r\n".repeat(limits::HTTP_HEAD);
+        assert_eq!(parser.feed(&lines, &mut |_| {}), Progress::More);
+        assert_eq!((parser.held(), parser.idle()), (0, true));
+        let mut count = 0;
+        parser.feed(b"\nGET / HTTP/1.1\r\n\r\n", &mut |_| count += 1);
+        assert_eq!(count, 1);
+    }
+
+    #[test]
     fn an_incomplete_head_is_no_request() {
         assert_eq!(read([&b"GET / HTTP/1.1\r\nHost: a\r\n"[..]]).cut, None);
     }
