@@ -97,7 +97,7 @@ impl<'a> Response<'a> {
         super::id(self.message).unwrap_or_default()
     }
 
-    /// One of [`super::rcode`], or any other up to 15.
+    /// One of [`mod@super::rcode`], or any other up to 15.
     pub fn rcode(&self) -> u8 {
         (self.flags & RCODE) as u8
     }
