@@ -25,10 +25,11 @@ macro_rules! codes {
         }
 
         impl std::str::FromStr for $name {
-            type Err = UnknownCode;
+            type Err = $crate::event::UnknownCode;
 
-            fn from_str(text: &str) -> Result<Self, UnknownCode> {
-                Self::ALL.iter().copied().find(|c| c.as_str() == text).ok_or(UnknownCode)
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                let found = Self::ALL.iter().copied().find(|c| c.as_str() == text);
+                found.ok_or($crate::event::UnknownCode)
             }
         }
 
@@ -47,6 +48,7 @@ macro_rules! codes {
         }
     };
 }
+pub(crate) use codes;
 
 /// A text that is none of a list's codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

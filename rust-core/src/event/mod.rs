@@ -7,6 +7,7 @@ mod codes;
 mod record;
 mod time;
 
+pub(crate) use codes::codes;
 pub use codes::{
     Check, IdKind, Kind, ProblemCode, Protocol, ReasonCode, State, Transport, UnknownCode, Verdict,
 };
