@@ -1,26 +1,70 @@
-//! The rule and the text form of a list of rules.
+//! A list of hosts as people write it: CSV with a few comment lines at its head.
+//!
+//! This module never opens a file and never decides; it turns text into [`Rule`]s or says where
+//! the text is wrong. The build script uses the same source for the lists that are compiled in.
+//! `docs/signatures.md` describes the form.
 
-use crate::event::Protocol;
+use crate::event::{Protocol, codes};
+use std::collections::HashMap;
 
-/// What a list says about its hosts, before the owner's choices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Listing {
-    /// `block`
-    Block,
-    /// `record`
-    Record,
-    /// `allow`: known, and left alone because stopping it hurts.
-    Allow,
-    /// `never`: left alone whatever another list or setting says; only a host override beats it.
-    Never,
-}
+codes!(
+    /// What a list says about a host, before the owner's choices.
+    Listing {
+        /// Nothing should reach it.
+        Block = "block",
+        /// Too useful or too shared to be blocked; what is said is recorded.
+        Record = "record",
+        /// Known, and left alone because stopping it hurts.
+        Allow = "allow",
+        /// Left alone whatever another list or a setting says; only a host override beats it.
+        Never = "never",
+    }
+);
 
-/// What a host is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Category {
-    /// `analytics`
-    Analytics,
-}
+codes!(
+    /// What a host is for.
+    Category {
+        Analytics = "analytics",
+        /// What is visited, searched and read in a browser.
+        BrowserAnalytics = "browser-analytics",
+        Crash = "crash",
+        Ads = "ads",
+        Push = "push",
+        /// Hands out or collects identifiers of the phone.
+        DeviceId = "device-id",
+        /// Tells a tracker or an app what to do.
+        Config = "config",
+        /// Resolves names beside the phone's resolver.
+        ResolverBypass = "resolver-bypass",
+        Location = "location",
+        Security = "security",
+        /// Where the operator of a tracker looks at the data.
+        Console = "console",
+        /// Hands out a tracker's program.
+        Sdk = "sdk",
+        /// Takes logs of any customer.
+        LogService = "log-service",
+        Account = "account",
+        Update = "update",
+        /// Sync and anti-theft.
+        Cloud = "cloud",
+        /// Devices at home.
+        Home = "home",
+        CaptivePortal = "captive-portal",
+        Other = "other",
+    }
+);
+
+/// The columns of a list, in their order.
+pub const COLUMNS: [&str; 8] =
+    ["host", "owner", "category", "default", "side_effect", "protocol", "source", "licence"];
+
+/// Names that so many share that no list may block them with everything under them; nor a name
+/// above them.
+pub const SHARED: [&str; 3] = ["miui.com", "xiaomi.com", "log.aliyuncs.com"];
+
+/// Longest host, characters (RFC 1035 §2.3.4: 255 bytes on the wire).
+pub(super) const HOST: usize = 253;
 
 /// One row of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +83,7 @@ pub struct Rule<'a> {
     pub protocol: Option<Protocol>,
     /// Where the row was learned.
     pub source: &'a str,
-    /// Licence of the source.
+    /// Licences of the sources; `fact` for what is nobody's text.
     pub licence: &'a str,
     /// List and version, `xiaomi@3`.
     pub list: &'a str,
@@ -78,7 +122,220 @@ pub struct ListError {
     pub expected: String,
 }
 
-/// Reads a list.
-pub fn parse_list<'a>(_text: &'a str, _file: &str) -> Result<List<'a>, ListError> {
-    Ok(List { id: String::new(), rules: Vec::new() })
+/// Reads a list. `file` only names it in errors.
+pub fn parse_list<'a>(text: &'a str, file: &str) -> Result<List<'a>, ListError> {
+    let mut head = Head::default();
+    let mut rules = Vec::new();
+    let mut seen = HashMap::new();
+    let mut number = 0;
+    for text in text.lines() {
+        number += 1;
+        let line = Line { file, number, text };
+        if let Some(comment) = text.strip_prefix('#') {
+            head.comment(&line, comment)?;
+        } else if text.is_empty() {
+        } else if !head.columns {
+            head.check(&line)?;
+        } else {
+            let rule = row(&line)?;
+            if let Some(first) = seen.insert(rule.pattern, number) {
+                return Err(line.wrong(0, format!("a host other than that of line {first}")));
+            }
+            rules.push(rule);
+        }
+    }
+    let end = Line { file, number: number + 1, text: "" };
+    let id = if head.columns { head.id(&end)? } else { return Err(head.absent(&end)) };
+    Ok(List { id, rules })
+}
+
+/// What precedes the rows.
+#[derive(Default)]
+struct Head<'a> {
+    list: Option<&'a str>,
+    version: Option<u32>,
+    columns: bool,
+}
+
+impl<'a> Head<'a> {
+    fn comment(&mut self, line: &Line<'a, '_>, comment: &'a str) -> Result<(), ListError> {
+        let Some((key, value)) = comment.split_once(':').filter(|_| !self.columns) else {
+            return Ok(());
+        };
+        let value = value.trim();
+        let at = line.offset(value);
+        match key.trim() {
+            "list" => {
+                let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+                if value.is_empty() || !value.bytes().all(fits) {
+                    return Err(line.wrong(at, "a name of a-z, 0-9 and -"));
+                }
+                self.list = Some(value);
+            }
+            "version" => {
+                let version = value.parse().map_err(|_| line.wrong(at, "a whole number"))?;
+                self.version = Some(version);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes the line that names the columns.
+    fn check(&mut self, line: &Line<'a, '_>) -> Result<(), ListError> {
+        self.id(line)?;
+        for (cell, name) in line.cells()?.iter().zip(COLUMNS) {
+            if cell.text != name {
+                return Err(line.wrong(cell.at, format!("the column name {name}")));
+            }
+        }
+        self.columns = true;
+        Ok(())
+    }
+
+    fn id(&self, line: &Line<'_, '_>) -> Result<String, ListError> {
+        let list = self.list.ok_or_else(|| line.wrong(0, "`# list: NAME` before the columns"))?;
+        let missing = || line.wrong(0, "`# version: NUMBER` before the columns");
+        Ok(format!("{list}@{}", self.version.ok_or_else(missing)?))
+    }
+
+    fn absent(&self, line: &Line<'_, '_>) -> ListError {
+        line.wrong(0, format!("a line with the columns {}", COLUMNS.join(",")))
+    }
+}
+
+/// A field of a line and the byte where it starts.
+#[derive(Clone, Copy, Default)]
+struct Cell<'a> {
+    at: usize,
+    text: &'a str,
+}
+
+struct Line<'a, 'f> {
+    file: &'f str,
+    number: usize,
+    text: &'a str,
+}
+
+impl<'a> Line<'a, '_> {
+    fn wrong(&self, at: usize, expected: impl Into<String>) -> ListError {
+        let column = self.text.get(..at).unwrap_or(self.text).chars().count() + 1;
+        let (file, line) = (self.file.to_owned(), self.number);
+        ListError { file, line, column, expected: expected.into() }
+    }
+
+    /// Where a part of this line starts.
+    fn offset(&self, part: &str) -> usize {
+        (part.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize)
+    }
+
+    /// The fields. Split here and not by a CSV reader, because those do not tell a field's column.
+    fn cells(&self) -> Result<[Cell<'a>; COLUMNS.len()], ListError> {
+        let mut cells = [Cell::default(); COLUMNS.len()];
+        let mut at = 0;
+        for (index, cell) in cells.iter_mut().enumerate() {
+            let (found, end) = self.cell(at)?;
+            *cell = found;
+            match (self.text.as_bytes().get(end), COLUMNS.get(index + 1)) {
+                (Some(_), Some(_)) => at = end + 1,
+                (None, None) => {}
+                (Some(_), None) => return Err(self.wrong(end, "the end of the line")),
+                (None, Some(next)) => {
+                    return Err(self.wrong(end, format!("a comma and the column {next}")));
+                }
+            }
+        }
+        Ok(cells)
+    }
+
+    /// The field that starts at a byte, and the byte after it: a comma or the end.
+    fn cell(&self, start: usize) -> Result<(Cell<'a>, usize), ListError> {
+        let rest = self.text.get(start..).unwrap_or_default();
+        let Some(quoted) = rest.strip_prefix('"') else {
+            let text = rest.split(',').next().unwrap_or_default();
+            if let Some(quote) = text.find('"') {
+                return Err(self.wrong(start + quote, "no quotation mark inside a field"));
+            }
+            return Ok((Cell { at: start, text }, start + text.len()));
+        };
+        let length = quoted
+            .find('"')
+            .ok_or_else(|| self.wrong(self.text.len(), "a closing quotation mark"))?;
+        let end = start + length + 2;
+        if !matches!(self.text.as_bytes().get(end), None | Some(b',')) {
+            return Err(self.wrong(end, "a comma or the end of the line"));
+        }
+        let text = quoted.get(..length).unwrap_or_default();
+        Ok((Cell { at: start + 1, text }, end))
+    }
+}
+
+fn row<'a>(line: &Line<'a, '_>) -> Result<Rule<'a>, ListError> {
+    let [host, owner, category, default, side_effect, protocol, source, licence] = line.cells()?;
+    let filled = |cell: Cell<'a>, what: &str| match cell.text.trim() {
+        "" => Err(line.wrong(cell.at, what)),
+        text => Ok(text),
+    };
+    if !is_pattern(host.text) {
+        return Err(line.wrong(
+            host.at,
+            "a host in lower case such as a.example.com, or .example.com for all under it",
+        ));
+    }
+    let listing = code(line, default, Listing::ALL)?;
+    if listing == Listing::Block && shared(host.text) {
+        return Err(line.wrong(
+            default.at,
+            "record or allow: too much that is no telemetry lives under this name",
+        ));
+    }
+    Ok(Rule {
+        pattern: host.text,
+        owner: filled(owner, "the owner's name")?,
+        category: code(line, category, Category::ALL)?,
+        listing,
+        side_effect: side_effect.text.trim(),
+        protocol: match protocol.text {
+            "" => None,
+            _ => Some(code(line, protocol, Protocol::ALL)?),
+        },
+        source: filled(source, "where this was learned")?,
+        licence: filled(licence, "the source's licence, or fact")?,
+        list: "",
+    })
+}
+
+fn code<T: Copy + std::fmt::Display + std::str::FromStr>(
+    line: &Line<'_, '_>,
+    cell: Cell<'_>,
+    all: &[T],
+) -> Result<T, ListError> {
+    cell.text.parse().map_err(|_| {
+        let words: Vec<_> = all.iter().map(T::to_string).collect();
+        line.wrong(cell.at, format!("one of {}", words.join(", ")))
+    })
+}
+
+/// Whether a pattern covers one of [`SHARED`] and everything under it.
+fn shared(pattern: &str) -> bool {
+    pattern.starts_with('.')
+        && SHARED.iter().any(|name| {
+            name.strip_suffix(pattern.trim_start_matches('.'))
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        })
+}
+
+/// Whether a text is a host of two labels or more, perhaps with a leading dot, in lower case.
+/// Underscores occur in real names; a last label of digits would be an address.
+pub(super) fn is_pattern(text: &str) -> bool {
+    let host = text.strip_prefix('.').unwrap_or(text);
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
+    };
+    let last = host.rsplit('.').next().unwrap_or_default();
+    host.len() <= HOST
+        && host.contains('.')
+        && host.split('.').all(label)
+        && !last.bytes().all(|b| b.is_ascii_digit())
 }
