@@ -2,11 +2,15 @@
 //!
 //! This module never looks at packets, files or clocks: text goes in, a [`Policy`] comes out, and
 //! that answers questions about one app and one host at one time. A policy does not change; a new
-//! one takes its place.
+//! one takes its place. `docs/policy.md` describes the text.
 
-use crate::event::{Reason, ReasonCode, Verdict};
-use crate::signatures::HostTable;
+mod file;
+
+use crate::event::{Reason, ReasonCode, Time, Verdict};
+use crate::signatures::{Category, HostTable, Listing, Rule, RuleId};
+use hashbrown::HashMap;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// What an app's listed hosts get.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
@@ -38,68 +42,270 @@ pub struct PolicyError {
     pub line: usize,
     /// From 1, in characters.
     pub column: usize,
-    /// What belongs there.
+    /// What is wrong and what belongs there.
     pub expected: String,
 }
 
-/// The owner's choices. Immutable; swapped whole.
+/// Something that the owner should know about a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Warning {
+    /// An override stops or reads a host that is otherwise never blocked.
+    NeverBlockHost {
+        /// The override's host.
+        host: String,
+        /// The rule that keeps it from being blocked.
+        rule: String,
+        /// What stops working without it.
+        side_effect: String,
+    },
+    /// An override is for an app that no `[[app]]` names, so it never applies.
+    UnknownApp {
+        /// The override's host.
+        host: String,
+        /// The app.
+        package: String,
+    },
+}
+
+/// Where block takes place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum BlockAt {
+    #[default]
+    Connection,
+    Name,
+}
+
+/// What an app is told where a list says block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WhenBlocked {
+    #[default]
+    Refuse,
+    Capture,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct App {
+    package: String,
+    setting: Setting,
+    when_blocked: WhenBlocked,
+}
+
+/// What the owner said about a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Override {
+    pattern: String,
+    verdict: Verdict,
+    app: Option<String>,
+    until: Option<Time>,
+}
+
+/// The owner's choices. Immutable; swapped whole. The default blocks for all.
 #[derive(Clone, Debug, Default)]
-pub struct Policy {}
+pub struct Policy {
+    default: Setting,
+    block_at: BlockAt,
+    when_blocked: WhenBlocked,
+    paused_until: Option<Time>,
+    categories: BTreeMap<Category, Listing>,
+    apps: Vec<App>,
+    by_uid: HashMap<u32, usize>,
+    /// By host without a leading dot, each in the order of the file.
+    overrides: HashMap<String, Vec<Override>>,
+}
+
+/// What is known about a host, before any app is.
+struct Case<'a> {
+    /// Those that hold now, the most exact first.
+    overrides: Vec<&'a Override>,
+    listed: Option<(RuleId, Listing)>,
+    paused: bool,
+}
+
+/// A decision before its texts are copied.
+#[derive(Clone, Copy)]
+enum Why<'a> {
+    Override(&'a Override),
+    Rule(ReasonCode, RuleId),
+    Plain(ReasonCode),
+}
 
 impl Policy {
-    /// Reads the TOML form, `docs/policy.md`.
-    pub fn parse(_text: &str) -> Result<Self, PolicyError> {
-        Ok(Self {})
+    /// Reads the TOML form.
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        file::parse(text)
     }
 
     /// The package of a user id, where the policy names it.
-    pub fn package(&self, _uid: u32) -> Option<&str> {
-        None
+    pub fn package(&self, uid: u32) -> Option<&str> {
+        self.app(Some(uid)).map(|app| app.package.as_str())
     }
 
     /// The setting of an app; the default for `None` and for ids that the policy does not name.
-    pub fn setting(&self, _uid: Option<u32>) -> Setting {
-        Setting::Block
+    pub fn setting(&self, uid: Option<u32>) -> Setting {
+        self.app(uid).map_or(self.default, |app| app.setting)
     }
 
-    /// The verdict for a flow of an app to a host; `None` for a bare address.
+    /// The verdict for a flow of an app to a host: lower case, without a trailing dot; `None` for
+    /// a bare address.
+    ///
+    /// In this order: the owner's override for this app, that for all apps, never-block, pause,
+    /// the app's setting, the list. Whatever nothing speaks about is allowed.
     pub fn decide(
         &self,
-        _table: &HostTable,
-        _now_ms: i64,
-        _uid: Option<u32>,
-        _host: Option<&str>,
+        table: &HostTable,
+        now_ms: i64,
+        uid: Option<u32>,
+        host: Option<&str>,
     ) -> Decision {
-        let reason = Reason { code: ReasonCode::UnknownAllow, rule: None, list: None };
-        Decision { verdict: Verdict::Allow, reason }
+        let (verdict, why) = self.judge(&self.case(table, now_ms, host), self.app(uid));
+        Decision { verdict, reason: reason(table, why) }
     }
 
     /// Whether any app could get something other than allow for this name: such a name gets a
     /// fake address.
-    pub fn concerns(&self, _table: &HostTable, _now_ms: i64, _host: &str) -> bool {
-        false
+    pub fn concerns(&self, table: &HostTable, now_ms: i64, host: &str) -> bool {
+        let case = self.case(table, now_ms, Some(host));
+        (case.listed.is_some() || !case.overrides.is_empty())
+            && self.anyone().any(|app| self.judge(&case, app).0 != Verdict::Allow)
     }
 
     /// Why the name itself is refused, where it is: `block_at = "name"`, and nobody would get
-    /// anything but block for it.
-    pub fn refuses_name(&self, _table: &HostTable, _now_ms: i64, _host: &str) -> Option<Reason> {
-        None
+    /// anything but block for it. One app that is off or recorded keeps the name alive.
+    pub fn refuses_name(&self, table: &HostTable, now_ms: i64, host: &str) -> Option<Reason> {
+        if self.block_at != BlockAt::Name {
+            return None;
+        }
+        let case = self.case(table, now_ms, Some(host));
+        let (verdict, why) = self.judge(&case, None);
+        let blocked = |app| self.judge(&case, app).0 == Verdict::Block;
+        (verdict == Verdict::Block && self.anyone().all(blocked)).then(|| reason(table, why))
     }
 
-    /// Overrides that touch a never-block host, in the order of the file.
-    pub fn warnings(&self, _table: &HostTable) -> Vec<Warning> {
-        Vec::new()
+    /// What the owner should know about this policy, by host.
+    pub fn warnings(&self, table: &HostTable) -> Vec<Warning> {
+        let mut overrides: Vec<_> = self.overrides.values().flatten().collect();
+        overrides.sort_by(|a, b| (&a.pattern, &a.app).cmp(&(&b.pattern, &b.app)));
+        let mut warnings = Vec::new();
+        for one in overrides {
+            let host = one.pattern.clone();
+            if let Some(package) = &one.app
+                && !self.apps.iter().any(|app| app.package == *package)
+            {
+                warnings.push(Warning::UnknownApp { host: host.clone(), package: package.clone() });
+            }
+            if one.verdict != Verdict::Allow
+                && let Some(rule) = covered_never(table, &one.pattern)
+            {
+                let (rule, side_effect) = (rule.pattern.to_owned(), rule.side_effect.to_owned());
+                warnings.push(Warning::NeverBlockHost { host, rule, side_effect });
+            }
+        }
+        warnings
+    }
+
+    fn app(&self, uid: Option<u32>) -> Option<&App> {
+        self.apps.get(*self.by_uid.get(&uid?)?)
+    }
+
+    /// Every app that can be told from the others; `None` stands for all that are not named.
+    fn anyone(&self) -> impl Iterator<Item = Option<&App>> {
+        std::iter::once(None).chain(self.apps.iter().map(Some))
+    }
+
+    fn case(&self, table: &HostTable, now_ms: i64, host: Option<&str>) -> Case<'_> {
+        let holds = |until: Option<Time>| until.is_none_or(|time| now_ms < time.0);
+        let listed = host.and_then(|host| table.lookup(host)).map(|id| {
+            let rule = table.rule(id);
+            let by_category = self.categories.get(&rule.category);
+            let never = rule.listing == Listing::Never;
+            (id, *by_category.filter(|_| !never).unwrap_or(&rule.listing))
+        });
+        let overrides = host
+            .filter(|_| !self.overrides.is_empty())
+            .into_iter()
+            .flat_map(suffixes)
+            .flat_map(|(name, whole)| {
+                let here = self.overrides.get(name).map_or(&[][..], Vec::as_slice);
+                let fits =
+                    move |exact: bool| move |one: &&Override| one.pattern.starts_with('.') != exact;
+                let exact = here.iter().filter(fits(true)).filter(move |_| whole);
+                exact.chain(here.iter().filter(fits(false)))
+            })
+            .filter(|one| holds(one.until))
+            .collect();
+        Case { overrides, listed, paused: self.paused_until.is_some_and(|t| now_ms < t.0) }
+    }
+
+    /// What one app gets; `None` for an app that the policy does not name.
+    fn judge<'a>(&self, case: &Case<'a>, app: Option<&App>) -> (Verdict, Why<'a>) {
+        let of =
+            |package: Option<&str>| case.overrides.iter().find(|o| o.app.as_deref() == package);
+        let own = app.and_then(|app| of(Some(&app.package)));
+        if let Some(one) = own.or_else(|| of(None)) {
+            return (one.verdict, Why::Override(one));
+        }
+        if let Some((rule, Listing::Never)) = case.listed {
+            return (Verdict::Allow, Why::Rule(ReasonCode::NeverBlock, rule));
+        }
+        if case.paused {
+            return (Verdict::Allow, Why::Plain(ReasonCode::Paused));
+        }
+        let setting = app.map_or(self.default, |app| app.setting);
+        if setting == Setting::Off {
+            return (Verdict::Allow, Why::Plain(ReasonCode::AppOff));
+        }
+        let Some((rule, listing)) = case.listed else {
+            return (Verdict::Allow, Why::Plain(ReasonCode::UnknownAllow));
+        };
+        let listed = Why::Rule(ReasonCode::ListedHost, rule);
+        match (listing, setting) {
+            (Listing::Allow | Listing::Never, _) | (_, Setting::Off) => (Verdict::Allow, listed),
+            (_, Setting::Record) => (Verdict::Record, Why::Rule(ReasonCode::AppRecord, rule)),
+            (Listing::Record, Setting::Block) => (Verdict::Record, listed),
+            (Listing::Block, Setting::Block) => {
+                match app.map_or(self.when_blocked, |app| app.when_blocked) {
+                    WhenBlocked::Refuse => (Verdict::Block, listed),
+                    WhenBlocked::Capture => (Verdict::Capture, listed),
+                }
+            }
+        }
     }
 }
 
-/// Something that the owner should know about the policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Warning {
-    /// An override stops or reads a host that is never blocked otherwise.
-    NeverBlockHost {
-        /// The override's host.
-        host: String,
-        /// What the host is needed for.
-        side_effect: String,
-    },
+/// A host and the names above it, the longest first, each with whether it is the host itself.
+fn suffixes(host: &str) -> impl Iterator<Item = (&str, bool)> {
+    let above = host.match_indices('.').filter_map(|(dot, _)| Some((host.get(dot + 1..)?, false)));
+    std::iter::once((host, true)).chain(above)
+}
+
+/// The never-block rule that an override would touch: one that covers it, or one that it covers.
+fn covered_never<'t>(table: &'t HostTable, pattern: &str) -> Option<Rule<'t>> {
+    let name = pattern.trim_start_matches('.');
+    let over = table.lookup(name).map(|id| table.rule(id)).filter(|r| r.listing == Listing::Never);
+    over.or_else(|| {
+        let never = table.rules().take_while(|rule| rule.listing == Listing::Never);
+        let under = |rule: &Rule<'_>| {
+            pattern.starts_with('.')
+                && rule
+                    .pattern
+                    .strip_suffix(name)
+                    .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        never.into_iter().find(under)
+    })
+}
+
+fn reason(table: &HostTable, why: Why<'_>) -> Reason {
+    match why {
+        Why::Plain(code) => Reason { code, rule: None, list: None },
+        Why::Override(one) => {
+            Reason { code: ReasonCode::HostOverride, rule: Some(one.pattern.clone()), list: None }
+        }
+        Why::Rule(code, id) => {
+            let rule = table.rule(id);
+            Reason { code, rule: Some(rule.pattern.to_owned()), list: Some(rule.list.to_owned()) }
+        }
+    }
 }

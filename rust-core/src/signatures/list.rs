@@ -327,7 +327,7 @@ fn shared(pattern: &str) -> bool {
 
 /// Whether a text is a host of two labels or more, perhaps with a leading dot, in lower case.
 /// Underscores occur in real names; a last label of digits would be an address.
-pub(super) fn is_pattern(text: &str) -> bool {
+pub(crate) fn is_pattern(text: &str) -> bool {
     let host = text.strip_prefix('.').unwrap_or(text);
     let label = |label: &str| {
         (1..=63).contains(&label.len())

@@ -7,6 +7,7 @@ mod compile;
 mod list;
 mod table;
 
+pub(crate) use list::is_pattern;
 pub use list::{COLUMNS, Category, List, ListError, Listing, Rule, SHARED, parse_list};
 pub use table::{HostTable, RuleId, TableError};
 
