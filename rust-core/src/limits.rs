@@ -67,6 +67,16 @@ pub const EVENTS_PER_REQUEST: usize = 1000;
 pub const FIELDS_PER_EVENT: usize = 512;
 /// Longest value of one field, bytes; a longer one is cut at a character and marked `too-large`.
 pub const FIELD_VALUE: usize = 16 * 1024;
+/// Longest path of one field, bytes; cut in the same way.
+pub const FIELD_PATH: usize = 1024;
+/// Bytes of paths and values that all events of one request may take together.
+pub const DECODED: usize = 16 * 1024 * 1024;
+/// Bytes of JSON read for one request, each level of nesting counted anew.
+pub const JSON_WORK: usize = 64 * 1024 * 1024;
+/// Pairs taken from one form or query string.
+pub const FORM_PAIRS: usize = 512;
+/// Content codings undone on one body.
+pub const CONTENT_CODINGS: usize = 4;
 
 /// Records waiting for the store.
 pub const STORE_QUEUE: usize = 4096;
