@@ -2,6 +2,8 @@
 //! key, never trusts a path or a header alone: the bytes decide.
 
 pub mod answer;
+pub mod form;
+pub mod unpack;
 
 use crate::event::{Check, Event, Field, FlowFacts, Identifier, Problem, Protocol, State, Time};
 use crate::http::Request;
