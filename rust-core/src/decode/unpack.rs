@@ -135,6 +135,10 @@ fn trailed(member: &[u8], out: &[u8]) -> bool {
     };
     let mut crc = flate2::Crc::new();
     crc.update(out);
+    // Without output, zeros of the header would pass for a trailer.
+    if out.is_empty() {
+        return false;
+    }
     crc.sum() == u32::from_le_bytes([*c0, *c1, *c2, *c3])
         || crc.amount() == u32::from_le_bytes([*s0, *s1, *s2, *s3])
 }
