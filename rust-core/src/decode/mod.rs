@@ -3,11 +3,22 @@
 
 pub mod answer;
 pub mod form;
+pub mod ids;
+pub mod json;
+pub mod kinds;
+mod sensors;
 pub mod unpack;
 
-use crate::event::{Check, Event, Field, FlowFacts, Identifier, Problem, Protocol, State, Time};
+use crate::event::{
+    Check, Event, Field, FlowFacts, Identifier, Kind, Payload, Problem, ProblemCode, Protocol,
+    State, Time, Transport,
+};
 use crate::http::Request;
+use form::Form;
+use json::Leaf;
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
+use unpack::UnpackError;
 
 /// What one request was found to carry.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,16 +67,145 @@ impl Decoded {
     }
 }
 
-/// Reads a request. Total: any bytes give an answer.
-pub fn decode(_request: &Request) -> Decoded {
-    Decoded::unknown(Vec::new())
+/// One request as decoders see it.
+struct Input<'a> {
+    request: &'a Request,
+    /// The body read as a form, its content codings undone.
+    form: Form,
+    /// The target's query.
+    query: Form,
+    /// The target's path.
+    path: &'a str,
+    /// Whether bytes of the body are missing.
+    cut: bool,
+    /// What was wrong with the body as a whole.
+    problems: Vec<Problem>,
 }
 
-/// The events of one request of a flow; never empty.
+/// Tried in this order; the first that recognises its format reads the request.
+const DECODERS: &[fn(&Input<'_>) -> Option<Decoded>] = &[sensors::decode];
+
+/// Reads a request. Total: any bytes give an answer.
+pub fn decode(request: &Request) -> Decoded {
+    let content = unpack::content_so_far(request);
+    let mut problems = Vec::new();
+    let cut = request.cut || request.body_size > request.body.len() as u64;
+    if cut {
+        problems.push(problem(ProblemCode::Truncated, ""));
+    }
+    if let Some(code) =
+        content.error.map(UnpackError::code).filter(|c| !(cut && *c == ProblemCode::Truncated))
+    {
+        problems.push(problem(code, ""));
+    }
+    let input = Input {
+        request,
+        form: Form::parse(&content.bytes),
+        query: Form::of_target(&request.target),
+        path: form::path(&request.target),
+        cut,
+        problems,
+    };
+    let known = DECODERS.iter().find_map(|decoder| decoder(&input));
+    known.unwrap_or_else(|| Decoded::unknown(input.problems))
+}
+
+/// The events of one request of a flow; never empty. What is known of the flow, of the request
+/// and of its payload stands in each of them, problems of the request as a whole in the first.
 pub fn events(facts: Option<&FlowFacts>, time_ms: Option<i64>, request: &Request) -> Vec<Event> {
-    let decoded = decode(request);
-    let mut event = facts.map_or_else(|| Event::empty(decoded.state), |f| f.event(decoded.state));
-    event.time = time_ms.map(Time).or(event.time);
-    event.protocol = Some(decoded.protocol);
-    vec![event]
+    let mut decoded = decode(request);
+    let mut base = facts.map_or_else(|| Event::empty(decoded.state), |f| f.event(decoded.state));
+    base.time = time_ms.map(Time).or(base.time);
+    base.host = base.host.take().or_else(|| host(request));
+    base.transport = Some(Transport::Http);
+    base.protocol = Some(decoded.protocol);
+    base.checks = std::mem::take(&mut decoded.checks);
+    base.payload = payload(request);
+    base.decoder = Some(decoded.decoder.to_owned()).filter(|d| !d.is_empty());
+    if decoded.events.is_empty() {
+        decoded.events.push(DecodedEvent::default());
+    }
+    let mut whole = std::mem::take(&mut decoded.problems);
+    decoded.events.into_iter().map(|event| base.with(event, std::mem::take(&mut whole))).collect()
+}
+
+impl Event {
+    /// A copy that holds what one decoded event says.
+    fn with(&self, said: DecodedEvent, mut problems: Vec<Problem>) -> Self {
+        problems.extend(said.problems);
+        let mut event = self.clone();
+        event.app.hint = said.app_hint.filter(|hint| self.app.package.as_ref() != Some(hint));
+        event.event = said.event;
+        event.event_time = said.event_time;
+        event.kinds = kinds::union(&said.fields);
+        event.fields = said.fields;
+        event.ids = said.ids;
+        event.problems = problems;
+        event
+    }
+}
+
+/// The host that the request names, lower case, without port and trailing dot.
+fn host(request: &Request) -> Option<String> {
+    let authority = request.target.split_once("://").filter(|(scheme, _)| !scheme.contains('/'));
+    let authority = authority.map(|(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or(rest));
+    let authority = authority.or_else(|| request.header("host"))?.trim();
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let name = match authority.strip_prefix('[') {
+        Some(literal) => literal.split(']').next().unwrap_or(literal),
+        None => authority.split(':').next().unwrap_or(authority),
+    };
+    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    (!name.is_empty() && name.len() <= 253).then_some(name)
+}
+
+/// Absent where the request has no body.
+fn payload(request: &Request) -> Option<Payload> {
+    if request.body.is_empty() && request.body_size == 0 {
+        return None;
+    }
+    let digest = Sha256::digest(&request.body);
+    let sha256 = digest.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+    let size = request.body_size.max(request.body.len() as u64);
+    Some(Payload { sha256, size, stored: false })
+}
+
+fn problem(code: ProblemCode, path: impl Into<String>) -> Problem {
+    Problem { code, path: path.into() }
+}
+
+/// Fields and identifiers of one event from its leaves.
+fn fields(protocol: Protocol, event: &str, leaves: Vec<Leaf>) -> (Vec<Field>, Vec<Identifier>) {
+    let mut ids = Vec::new();
+    let field = |leaf: Leaf| {
+        let mut kind = kinds::kind(protocol, event, &leaf.path, &leaf.key, &leaf.value);
+        if let Some(id) = ids::kind(&leaf) {
+            ids.push(Identifier { kind: id, value: leaf.value.clone(), path: leaf.path.clone() });
+            if kind == Kind::Other {
+                kind = Kind::Identifier;
+            }
+        }
+        Field { path: leaf.path, value: leaf.value, kind }
+    };
+    let fields = leaves.into_iter().map(field).collect();
+    (fields, ids)
+}
+
+/// Keys under which payloads name the app that they speak of.
+const APP_KEYS: &[&str] =
+    &["$app_id", "app_id", "pkg", "package", "package_name", "packageName", "app_package"];
+
+/// The package that the leaves name, where one of [`APP_KEYS`] holds something like a package.
+fn app_hint(leaves: &[Leaf]) -> Option<String> {
+    let named = |key: &&str| leaves.iter().find(|l| l.key == **key && is_package(&l.value));
+    APP_KEYS.iter().find_map(named).map(|leaf| leaf.value.clone())
+}
+
+/// Two or more identifiers joined by dots (Android's rules for an application id).
+fn is_package(text: &str) -> bool {
+    let part = |p: &str| {
+        p.starts_with(|c: char| c.is_ascii_alphabetic())
+            && p.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
+    text.len() <= 255 && text.contains('.') && text.split('.').all(part)
 }

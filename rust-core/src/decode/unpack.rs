@@ -89,11 +89,16 @@ pub fn base64(text: &str) -> Unpacked<'static> {
         digits.pop();
     }
     let engine = if url_safe { &BASE64_URL } else { &BASE64 };
-    match engine.decode(&digits) {
-        Ok(_) if padding > 2 => Unpacked::failed(UnpackError::Malformed),
-        Ok(bytes) => {
-            Unpacked { bytes: Cow::Owned(bytes), error: short.then_some(UnpackError::Truncated) }
+    let (decoded, error) = match engine.decode(&digits) {
+        Err(base64::DecodeError::InvalidByte(at, _)) => {
+            digits.truncate(at - at % 4);
+            (engine.decode(&digits), Some(UnpackError::Malformed))
         }
+        decoded if padding > 2 => (decoded, Some(UnpackError::Malformed)),
+        decoded => (decoded, short.then_some(UnpackError::Truncated)),
+    };
+    match decoded {
+        Ok(bytes) => Unpacked { bytes: Cow::Owned(bytes), error },
         Err(_) => Unpacked::failed(UnpackError::Malformed),
     }
 }
@@ -274,8 +279,12 @@ mod tests {
 
     #[test]
     fn broken_base64_is_named() {
-        for text in ["Zg=a", "Zg====", "Z*9v", "天气", "\0\0\0\0"] {
-            assert_eq!(base64(text), Unpacked::failed(UnpackError::Malformed), "{text}");
+        for (text, before) in
+            [("Zg=a", ""), ("Zg====", "f"), ("Zm9vZ*9v", "foo"), ("天气", ""), ("\0\0\0\0", "")]
+        {
+            let expected =
+                Unpacked { error: Some(UnpackError::Malformed), ..whole(before.as_bytes()) };
+            assert_eq!(base64(text), expected, "{text}");
         }
         let short = base64("Zm9vY");
         assert_eq!(short, Unpacked { error: Some(UnpackError::Truncated), ..whole(b"foo") });

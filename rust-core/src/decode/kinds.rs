@@ -1,0 +1,330 @@
+//! What a field tells about the owner: one table from protocol, event and field name to a kind.
+//! Never looks into values, apart from telling a web address from other text. A new rule is one
+//! line; the first line that fits decides.
+
+use crate::event::{Field, Kind, Protocol};
+use Kind::{
+    Account, Advertising, ContentViewed, Crash, DeviceFact, Download, FeatureUsed, Identifier,
+    InstalledApps, Location, MediaPlayed, NetworkFact, Search, VisitedPage,
+};
+use Protocol::Sensors;
+
+/// One line of the table.
+struct Rule {
+    /// `None` for every format.
+    protocol: Option<Protocol>,
+    /// Event name, a trailing `*` for a prefix; empty for every event.
+    event: &'static str,
+    /// Field name, compared without ASCII case; with a dot in it the whole path. A trailing `*`
+    /// for a prefix.
+    name: &'static str,
+    /// Whether the value must be a web address.
+    web: bool,
+    kind: Kind,
+}
+
+const fn any(name: &'static str, kind: Kind) -> Rule {
+    Rule { protocol: None, event: "", name, web: false, kind }
+}
+
+const fn web(name: &'static str, kind: Kind) -> Rule {
+    Rule { protocol: None, event: "", name, web: true, kind }
+}
+
+const fn of(protocol: Protocol, name: &'static str, kind: Kind) -> Rule {
+    Rule { protocol: Some(protocol), event: "", name, web: false, kind }
+}
+
+const fn within(event: &'static str, name: &'static str, kind: Kind) -> Rule {
+    Rule { protocol: None, event, name, web: false, kind }
+}
+
+#[rustfmt::skip]
+const RULES: &[Rule] = &[
+    // The SDK's own bookkeeping says nothing about the owner.
+    of(Sensors, "lib.$lib_detail", FeatureUsed),
+    of(Sensors, "lib.*", Kind::Other),
+
+    // Mint Browser.
+    within("page_load_event_*", "url", VisitedPage),
+    within("search", "search_word", Search),
+    within("search", "used_searchengine", Search),
+    within("search", "search_position", Search),
+    within("search", "search_method", Search),
+    within("youtube_search_op", "search_word", Search),
+    within("youtube_search_op", "search_type", Search),
+    within("youtube_search_op", "op", Search),
+    within("youtube_search_op", "page", Search),
+    within("download_files", "op", Download),
+    within("download_files", "suffix", Download),
+    within("download_files", "url", Download),
+    within("download_files", "properties.type", Download),
+    within("rv_crashed", "cause", Crash),
+    any("internet_status", NetworkFact),
+    any("platform", DeviceFact),
+    any("miui_version", DeviceFact),
+    any("miui_region", DeviceFact),
+    any("system_language", DeviceFact),
+
+    // Sensors Analytics: events that are themselves the news.
+    within("$App*", "event", FeatureUsed),
+    within("$WebClick", "event", FeatureUsed),
+    within("$WebStay", "event", FeatureUsed),
+    within("$pageview", "event", FeatureUsed),
+    within("track_signup", "event", Account),
+    within("track_id_*", "event", Account),
+    within("$AppCrashed", "app_crashed_reason", Crash),
+
+    // Sensors Analytics: preset properties.
+    of(Sensors, "identities.*", Identifier),
+    of(Sensors, "distinct_id", Identifier),
+    of(Sensors, "anonymous_id", Identifier),
+    of(Sensors, "original_id", Identifier),
+    of(Sensors, "login_id", Account),
+    of(Sensors, "item_id", ContentViewed),
+    of(Sensors, "item_type", ContentViewed),
+    of(Sensors, "query.r", DeviceFact),
+    web("$url", VisitedPage),
+    web("$referrer", VisitedPage),
+    web("$latest_referrer", VisitedPage),
+    any("$url", FeatureUsed),
+    any("$referrer", FeatureUsed),
+    any("$referrer_title", FeatureUsed),
+    any("$referrer_host", VisitedPage),
+    any("$latest_search_keyword", Search),
+    any("$latest_referrer_host", VisitedPage),
+    any("$latest_utm_*", Advertising),
+    any("$utm_*", Advertising),
+    any("$latest_traffic_source_type", Advertising),
+    any("$url_path", VisitedPage),
+    any("$url_host", VisitedPage),
+    any("$title", FeatureUsed),
+    any("$screen_name", FeatureUsed),
+    any("$element_*", FeatureUsed),
+    any("$viewport_*", DeviceFact),
+    any("$resume_from_background", FeatureUsed),
+    any("event_duration", FeatureUsed),
+    any("$event_duration", FeatureUsed),
+    any("$is_first_day", FeatureUsed),
+    any("$is_first_time", FeatureUsed),
+    any("$os", DeviceFact),
+    any("$os_version", DeviceFact),
+    any("$manufacturer", DeviceFact),
+    any("$model", DeviceFact),
+    any("$brand", DeviceFact),
+    any("$screen_width", DeviceFact),
+    any("$screen_height", DeviceFact),
+    any("$screen_orientation", DeviceFact),
+    any("$timezone_offset", DeviceFact),
+    any("$browser", DeviceFact),
+    any("$browser_version", DeviceFact),
+    any("$user_agent", DeviceFact),
+    any("$device_id", Identifier),
+    any("$app_id", FeatureUsed),
+    any("$app_name", FeatureUsed),
+    any("$app_version", DeviceFact),
+    any("$carrier", NetworkFact),
+    any("$network_type", NetworkFact),
+    any("$wifi", NetworkFact),
+    any("$ip", NetworkFact),
+    any("$country", Location),
+    any("$province", Location),
+    any("$city", Location),
+    any("$latitude", Location),
+    any("$longitude", Location),
+    any("$geo_coordinate_system", Location),
+    any("$name", Account),
+
+    // Names that mean the same wherever they stand.
+    any("url", VisitedPage),
+    any("page_url", VisitedPage),
+    any("visited_url", VisitedPage),
+    web("referrer", VisitedPage),
+    web("referer", VisitedPage),
+    web("href", VisitedPage),
+    web("link", VisitedPage),
+    web("web_url", VisitedPage),
+    any("query", Search),
+    any("search_word", Search),
+    any("search_words", Search),
+    any("search_query", Search),
+    any("search_keyword", Search),
+    any("search_engine", Search),
+    any("used_searchengine", Search),
+    any("keyword", Search),
+    any("news_id", ContentViewed),
+    any("article_id", ContentViewed),
+    any("video_id", ContentViewed),
+    any("item_title", ContentViewed),
+    any("song", MediaPlayed),
+    any("song_id", MediaPlayed),
+    any("song_name", MediaPlayed),
+    any("track_name", MediaPlayed),
+    any("artist", MediaPlayed),
+    any("album", MediaPlayed),
+    any("screen_name", FeatureUsed),
+    any("page_name", FeatureUsed),
+    any("activity", FeatureUsed),
+    any("download_url", Download),
+    any("file_name", Download),
+    any("uid", Account),
+    any("user_id", Account),
+    any("_user_id", Account),
+    any("user_name", Account),
+    any("_user_name", Account),
+    any("account", Account),
+    any("email", Account),
+    any("phone", Account),
+    any("mobile", Account),
+    any("model", DeviceFact),
+    any("brand", DeviceFact),
+    any("manufacturer", DeviceFact),
+    any("mfrs", DeviceFact),
+    any("os_version", DeviceFact),
+    any("os_ver", DeviceFact),
+    any("build", DeviceFact),
+    any("miui", DeviceFact),
+    any("language", DeviceFact),
+    any("locale", DeviceFact),
+    any("region", DeviceFact),
+    any("timezone", DeviceFact),
+    any("tz", DeviceFact),
+    any("lat", Location),
+    any("lng", Location),
+    any("lon", Location),
+    any("latitude", Location),
+    any("longitude", Location),
+    any("location", Location),
+    any("city", Location),
+    any("net", NetworkFact),
+    any("network", NetworkFact),
+    any("network_type", NetworkFact),
+    any("wifi", NetworkFact),
+    any("ssid", NetworkFact),
+    any("bssid", NetworkFact),
+    any("carrier", NetworkFact),
+    any("operator", NetworkFact),
+    any("ip", NetworkFact),
+    any("installed_apps", InstalledApps),
+    any("app_list", InstalledApps),
+    any("packages", InstalledApps),
+    any("stack_trace", Crash),
+    any("stacktrace", Crash),
+    any("callstack", Crash),
+    any("crash_*", Crash),
+    any("exception", Crash),
+    any("ad_id", Advertising),
+    any("ad_position", Advertising),
+    any("campaign", Advertising),
+    any("utm_*", Advertising),
+];
+
+/// What the field at `path`, nearest name `name`, tells. [`Kind::Other`] where no rule speaks.
+pub fn kind(protocol: Protocol, event: &str, path: &str, name: &str, value: &str) -> Kind {
+    RULES
+        .iter()
+        .find(|rule| rule.fits(protocol, event, path, name, value))
+        .map_or(Kind::Other, |r| r.kind)
+}
+
+impl Rule {
+    fn fits(&self, protocol: Protocol, event: &str, path: &str, name: &str, value: &str) -> bool {
+        let subject = if self.name.contains('.') { path } else { name };
+        matches(self.name, subject)
+            && self.protocol.is_none_or(|p| p == protocol)
+            && (self.event.is_empty() || matches(self.event, event))
+            && (!self.web || is_web_address(value))
+    }
+}
+
+fn matches(pattern: &str, text: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start)),
+        None => pattern.eq_ignore_ascii_case(text),
+    }
+}
+
+fn is_web_address(value: &str) -> bool {
+    matches("http://*", value) || matches("https://*", value)
+}
+
+/// The kinds of an event: each once, in the order of [`Kind`]; `other` only where nothing else is.
+pub fn union(fields: &[Field]) -> Vec<Kind> {
+    let mut kinds: Vec<Kind> = Kind::ALL
+        .iter()
+        .copied()
+        .filter(|&kind| kind != Kind::Other && fields.iter().any(|field| field.kind == kind))
+        .collect();
+    if kinds.is_empty() {
+        kinds.push(Kind::Other);
+    }
+    kinds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sensors(event: &str, path: &str, value: &str) -> Kind {
+        let name = path.rsplit('.').next().unwrap_or(path);
+        kind(Sensors, event, path, name, value)
+    }
+
+    #[test]
+    fn events_of_mint_browser_get_their_kinds() {
+        for (event, field, expected) in [
+            ("page_load_event_start", "properties.url", VisitedPage),
+            ("page_load_event_finish", "properties.url", VisitedPage),
+            ("search", "properties.search_word", Search),
+            ("search", "properties.used_searchengine", Search),
+            ("youtube_search_op", "properties.search_word", Search),
+            ("youtube_search_op", "properties.op", Search),
+            ("download_files", "properties.url", Download),
+            ("download_files", "properties.type", Download),
+            ("download_files", "type", Kind::Other),
+            ("rv_crashed", "properties.cause", Crash),
+            ("search", "properties.internet_status", NetworkFact),
+            ("search", "properties.miui_region", DeviceFact),
+            ("other_event", "properties.op", Kind::Other),
+        ] {
+            assert_eq!(sensors(event, field, "x"), expected, "{event} {field}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_a_page_differs_from_a_screen_of_an_app() {
+        assert_eq!(sensors("$pageview", "properties.$url", "HTTPS://example.org"), VisitedPage);
+        assert_eq!(sensors("$AppViewScreen", "properties.$url", "com.x.Activity"), FeatureUsed);
+    }
+
+    #[test]
+    fn protocol_path_and_prefix_rules_apply() {
+        assert_eq!(sensors("", "identities.$identity_anything", "x"), Identifier);
+        assert_eq!(kind(Protocol::Sls, "", "identities.x", "x", "x"), Kind::Other);
+        assert_eq!(sensors("", "lib.$app_version", "x"), Kind::Other);
+        assert_eq!(sensors("", "properties.$app_version", "x"), DeviceFact);
+        assert_eq!(sensors("", "properties.$utm_source", "x"), Advertising);
+        assert_eq!(sensors("$AppStart", "event", "$AppStart"), FeatureUsed);
+        assert_eq!(kind(Protocol::Onetrack, "", "0.B.LAT", "LAT", "1"), Location);
+    }
+
+    #[test]
+    fn the_kinds_of_an_event_are_sorted_and_other_stands_alone() {
+        let field = |kind| Field { path: String::new(), value: String::new(), kind };
+        let mixed = [field(Crash), field(Kind::Other), field(VisitedPage), field(Crash)];
+        assert_eq!(union(&mixed), [VisitedPage, Crash]);
+        assert_eq!(union(&[field(Kind::Other)]), [Kind::Other]);
+        assert_eq!(union(&[]), [Kind::Other]);
+    }
+
+    #[test]
+    fn no_rule_hides_behind_an_earlier_equal_one() {
+        for (at, rule) in RULES.iter().enumerate() {
+            let same = |r: &&Rule| {
+                (r.protocol, r.event, r.name, r.web)
+                    == (rule.protocol, rule.event, rule.name, rule.web)
+            };
+            assert!(!RULES[..at].iter().any(|r| same(&r)), "{} twice", rule.name);
+        }
+    }
+}
