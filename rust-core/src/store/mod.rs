@@ -4,10 +4,17 @@
 //! writes a record half: a transaction is there whole or counted as dropped. `docs/store-schema.md`
 //! describes the tables.
 
+mod db;
 mod error;
 mod filter;
+mod ingest;
+mod migrations;
+mod names;
 mod queue;
 mod reader;
+mod retention;
+mod rows;
+mod tally;
 mod writer;
 
 pub use error::{StoreError, StoreState};

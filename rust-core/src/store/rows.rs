@@ -1,0 +1,188 @@
+//! Events, requests and payloads as rows. Runs inside the writer's transaction and never opens
+//! or ends one.
+
+use super::names::Names;
+use super::tally::{Sums, Tally, UNKNOWN, signed};
+use crate::event::{Event, Kind};
+use crate::http::Request;
+use crate::limits::STORE_PAYLOAD;
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+use rusqlite::{Connection, OptionalExtension, Result, params};
+use sha2::{Digest, Sha256};
+use std::io::Write;
+
+/// Rows that an event belongs to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Links {
+    pub(super) flow: Option<i64>,
+    pub(super) request: Option<i64>,
+}
+
+/// Writes an event and counts it. Its id, bytes and payload come from elsewhere: the row, the
+/// flow, the request.
+pub(super) fn insert_event(
+    db: &Connection,
+    names: &mut Names,
+    tally: &mut Tally,
+    event: &Event,
+    links: Links,
+) -> Result<i64> {
+    let app = names.app(db, &event.app)?;
+    let host = names.host(db, event.host.as_deref())?;
+    let server = names.server(db, event.server.as_ref())?;
+    let rule = event.reason.as_ref().map(|r| names.rule(db, r)).transpose()?;
+    db.prepare_cached(
+        "INSERT INTO events (time, app, hint, host, server, transport, verdict, rule, state,
+             protocol, event, event_time, kinds, checks, problems, decoder, flow, request)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+    )?
+    .execute(params![
+        event.time.map(|t| t.0),
+        app,
+        event.app.hint,
+        host,
+        server,
+        event.transport.map(|c| c.as_str()),
+        event.verdict.map(|c| c.as_str()),
+        rule,
+        event.state.as_str(),
+        event.protocol.map(|c| c.as_str()),
+        event.event,
+        event.event_time.map(|t| t.0),
+        kinds_text(&event.kinds),
+        (!event.checks.is_empty()).then(|| json(&event.checks)),
+        (!event.problems.is_empty()).then(|| json(&event.problems)),
+        event.decoder,
+        links.flow,
+        links.request,
+    ])?;
+    let id = db.last_insert_rowid();
+    insert_fields(db, id, event)?;
+
+    let who = (app.unwrap_or(UNKNOWN), host.unwrap_or(UNKNOWN));
+    let time_ms = event.time.map_or(0, |t| t.0);
+    insert_identifiers(db, names, tally, (id, event), (time_ms, who))?;
+    for kind in &event.kinds {
+        tally.kind(time_ms, who.0, *kind);
+    }
+    if let Some(verdict) = event.verdict {
+        tally.count(time_ms, who, verdict, Sums { events: 1, ..Sums::default() });
+    }
+    Ok(id)
+}
+
+fn insert_fields(db: &Connection, id: i64, event: &Event) -> Result<()> {
+    if event.fields.is_empty() {
+        return Ok(());
+    }
+    let mut insert = db.prepare_cached(
+        "INSERT INTO fields (event, place, path, value, kind) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    for (place, field) in (0_i64..).zip(&event.fields) {
+        insert.execute(params![id, place, field.path, field.value, field.kind.as_str()])?;
+    }
+    Ok(())
+}
+
+fn insert_identifiers(
+    db: &Connection,
+    names: &mut Names,
+    tally: &mut Tally,
+    (id, event): (i64, &Event),
+    (time_ms, who): (i64, (i64, i64)),
+) -> Result<()> {
+    for (place, found) in (0_i64..).zip(&event.ids) {
+        let identifier = names.identifier(db, found.kind, &found.value, time_ms)?;
+        tally.saw(identifier, time_ms, who);
+        db.prepare_cached(
+            "INSERT INTO identifier_events (event, place, identifier, path)
+             VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![id, place, identifier, found.path])?;
+    }
+    Ok(())
+}
+
+/// Writes a request with its body, which is written once however often it is sent.
+pub(super) fn insert_request(db: &Connection, time_ms: i64, request: &Request) -> Result<i64> {
+    let payload =
+        (!request.body.is_empty()).then(|| insert_payload(db, &request.body)).transpose()?;
+    db.prepare_cached(
+        "INSERT INTO requests (time, method, target, headers, payload, body_size, cut)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![
+        time_ms,
+        request.method,
+        request.target,
+        json(&request.headers),
+        payload,
+        signed(request.body_size),
+        request.cut
+    ])?;
+    Ok(db.last_insert_rowid())
+}
+
+fn insert_payload(db: &Connection, body: &[u8]) -> Result<i64> {
+    let hash = Sha256::digest(body);
+    let hash: &[u8] = hash.as_ref();
+    let known = db
+        .prepare_cached("SELECT id FROM payloads WHERE sha256 = ?1")?
+        .query_row([hash], |row| row.get(0))
+        .optional()?;
+    if let Some(id) = known {
+        return Ok(id);
+    }
+    db.prepare_cached("INSERT INTO payloads (sha256, size, data) VALUES (?1, ?2, ?3)")?
+        .execute(params![hash, signed(body.len() as u64), pack(body)])?;
+    Ok(db.last_insert_rowid())
+}
+
+/// The body under zlib; `None` where it stays above the bound.
+fn pack(body: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(body).ok()?;
+    encoder.finish().ok().filter(|packed| packed.len() <= STORE_PAYLOAD)
+}
+
+fn kinds_text(kinds: &[Kind]) -> String {
+    let mut text = String::new();
+    for kind in kinds {
+        if !text.is_empty() {
+            text.push(',');
+        }
+        text.push_str(kind.as_str());
+    }
+    text
+}
+
+/// JSON of values whose serialisation cannot fail: text, codes, lists and maps of them.
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_that_stays_too_large_is_not_kept() {
+        // A linear congruential sequence (Numerical Recipes) does not compress.
+        let mut seed = 1_u32;
+        let noise: Vec<u8> = std::iter::repeat_with(|| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            seed.to_be_bytes()[0]
+        })
+        .take(STORE_PAYLOAD + 1000)
+        .collect();
+        assert_eq!(pack(&noise), None);
+        assert!(pack(&vec![b'a'; STORE_PAYLOAD * 2]).is_some());
+    }
+
+    #[test]
+    fn kinds_are_written_as_a_list() {
+        assert_eq!(kinds_text(&[]), "");
+        assert_eq!(kinds_text(&[Kind::Search, Kind::Other]), "search,other");
+    }
+}
