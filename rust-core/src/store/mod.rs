@@ -14,13 +14,16 @@ mod queue;
 mod reader;
 mod retention;
 mod rows;
+mod select;
+mod stats;
 mod tally;
 mod writer;
 
 pub use error::{StoreError, StoreState};
 pub use filter::{AppFilter, BadFilter, Filter};
 pub use queue::RecordSender;
-pub use reader::{Count, Gap, KindCount, Reader, SeenIdentifier, Stats};
+pub use reader::Reader;
+pub use stats::{Count, Gap, KindCount, KindDay, SeenIdentifier, Stats};
 pub use writer::{Summary, Writer};
 
 use std::path::PathBuf;

@@ -1,144 +1,150 @@
 //! Queries, on a connection of their own. Never writes, and never makes a file.
 
-use super::{Filter, StoreError};
-use crate::event::{App, Event, IdKind, Kind, Time};
+use super::db::open_reader;
+use super::stats::{self, SeenIdentifier, Stats};
+use super::{Filter, StoreError, select};
+use crate::event::{Event, Time};
 use crate::http::Request;
-use serde::Serialize;
+use crate::limits::HTTP_BODY;
+use flate2::read::ZlibDecoder;
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
+use std::io::Read;
 use std::path::Path;
-
-/// Sums under one key: a day, an app, a host or a verdict.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Count {
-    /// The day, package, host or verdict; empty where it is unknown.
-    pub key: String,
-    /// Flows, refused ones too.
-    pub flows: u64,
-    /// Events.
-    pub events: u64,
-    /// Bytes app to network.
-    pub up: u64,
-    /// Bytes network to app.
-    pub down: u64,
-}
-
-/// Events of one data kind.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct KindCount {
-    /// The kind.
-    pub kind: Kind,
-    /// Events that have it among theirs.
-    pub events: u64,
-}
-
-/// A time when protection was wanted and did not run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Gap {
-    /// When it stopped.
-    pub start: Time,
-    /// When it ran again; absent while it does not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub end: Option<Time>,
-    /// A code for why.
-    pub reason: String,
-}
-
-/// An identifier, and who was seen sending it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SeenIdentifier {
-    /// What it identifies.
-    pub kind: IdKind,
-    /// The value as sent.
-    pub value: String,
-    /// Earliest sighting.
-    pub first: Time,
-    /// Latest sighting.
-    pub last: Time,
-    /// Apps that sent it, in the order of their first sighting.
-    pub apps: Vec<App>,
-    /// Hosts it was sent to, likewise.
-    pub hosts: Vec<String>,
-}
-
-/// Sums over the whole store or a range of days.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Stats {
-    /// By day, oldest first.
-    pub days: Vec<Count>,
-    /// By app, most events first.
-    pub apps: Vec<Count>,
-    /// By host, most events first; flows that were only allowed have none.
-    pub hosts: Vec<Count>,
-    /// By data kind, most events first.
-    pub kinds: Vec<KindCount>,
-    /// By verdict.
-    pub verdicts: Vec<Count>,
-    /// Times without protection.
-    pub gaps: Vec<Gap>,
-    /// Records that were lost since the database was made or wiped.
-    pub drops: u64,
-}
 
 /// A read-only view of a database, which may have a writer at the same time.
 #[derive(Debug)]
-pub struct Reader {}
+pub struct Reader {
+    db: Connection,
+}
 
 impl Reader {
     /// Opens an existing database.
-    pub fn open(_path: &Path) -> Result<Self, StoreError> {
-        Ok(Self {})
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self { db: open_reader(path)? })
     }
 
     /// Events that fit the filter; page on with `after_id` or `before_id`.
-    pub fn events(&self, _filter: &Filter) -> Result<Vec<Event>, StoreError> {
-        Ok(Vec::new())
+    pub fn events(&self, filter: &Filter) -> Result<Vec<Event>, StoreError> {
+        let mut events = Vec::new();
+        self.for_each(filter, &mut |event| {
+            events.push(event);
+            Ok::<(), StoreError>(())
+        })?;
+        Ok(events)
     }
 
-    /// Gives each event that fits to `each`, from one snapshot and one at a time.
+    /// Gives each event that fits to `each`, from one snapshot and one at a time. Returns how
+    /// many. An error of `each` ends it.
     pub fn for_each<E: From<StoreError>>(
         &self,
-        _filter: &Filter,
-        _each: &mut dyn FnMut(Event) -> Result<(), E>,
+        filter: &Filter,
+        each: &mut dyn FnMut(Event) -> Result<(), E>,
     ) -> Result<u64, E> {
-        Ok(0)
+        // A read transaction: fields are read by statements of their own.
+        let snapshot = self.db.unchecked_transaction().map_err(StoreError::from)?;
+        let query = select::events(filter);
+        let mut statement = self.db.prepare_cached(&query.sql).map_err(StoreError::from)?;
+        let mut rows = statement.query(params_from_iter(query.values)).map_err(StoreError::from)?;
+        let mut count = 0;
+        while let Some(row) = rows.next().map_err(StoreError::from)? {
+            each(select::event(&self.db, row)?)?;
+            count += 1;
+        }
+        drop(rows);
+        drop(statement);
+        snapshot.finish().map_err(StoreError::from)?;
+        Ok(count)
     }
 
     /// One event.
-    pub fn event(&self, _id: i64) -> Result<Option<Event>, StoreError> {
-        Ok(None)
+    pub fn event(&self, id: i64) -> Result<Option<Event>, StoreError> {
+        let after_id = Some(id.saturating_sub(1));
+        let before_id = Some(id.saturating_add(1));
+        let filter = Filter { after_id, before_id, ..Filter::default() };
+        Ok(self.events(&filter)?.pop())
     }
 
-    /// The request that an event was read from, as far as it was kept.
-    pub fn request(&self, _id: i64) -> Result<Option<Request>, StoreError> {
-        Ok(None)
+    /// The request that an event was read from, as far as it was kept: for a later decoder, or to
+    /// show its bytes. The body is empty where it was too large to keep.
+    pub fn request(&self, id: i64) -> Result<Option<Request>, StoreError> {
+        let mut select = self.db.prepare_cached(
+            "SELECT q.method, q.target, q.headers, q.body_size, q.cut, p.data
+             FROM events e JOIN requests q ON q.id = e.request
+             LEFT JOIN payloads p ON p.id = q.payload WHERE e.id = ?1",
+        )?;
+        let found = select
+            .query_row([id], |row| {
+                let parts: (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                let sizes: (i64, bool) = (row.get(3)?, row.get(4)?);
+                Ok((parts, sizes, row.get::<_, Option<Vec<u8>>>(5)?))
+            })
+            .optional()?;
+        let Some(((method, target, headers), (body_size, cut), data)) = found else {
+            return Ok(None);
+        };
+        Ok(Some(Request {
+            method,
+            target,
+            headers: serde_json::from_str(&headers).map_err(|_| StoreError::Corrupt)?,
+            body: data.map(|data| unpack(&data)).transpose()?.unwrap_or_default(),
+            body_size: u64::try_from(body_size).map_err(|_| StoreError::Corrupt)?,
+            cut,
+        }))
     }
 
     /// How many events fit the filter.
-    pub fn count(&self, _filter: &Filter) -> Result<u64, StoreError> {
-        Ok(0)
+    pub fn count(&self, filter: &Filter) -> Result<u64, StoreError> {
+        let query = select::count(filter);
+        let count: i64 = self
+            .db
+            .prepare_cached(&query.sql)?
+            .query_row(params_from_iter(query.values), |row| row.get(0))?;
+        u64::try_from(count).map_err(|_| StoreError::Corrupt)
     }
 
-    /// Sums over the days from `since` to `until`, both included.
-    pub fn stats(&self, _since: Option<Time>, _until: Option<Time>) -> Result<Stats, StoreError> {
-        Ok(Stats::default())
+    /// Sums over the days from `since` to `until`, both included, from one snapshot.
+    pub fn stats(&self, since: Option<Time>, until: Option<Time>) -> Result<Stats, StoreError> {
+        let snapshot = self.db.unchecked_transaction()?;
+        let stats = stats::stats(&self.db, since, until)?;
+        snapshot.finish()?;
+        Ok(stats)
     }
 
     /// Identifiers, those sent by most apps first.
     pub fn identifiers(&self) -> Result<Vec<SeenIdentifier>, StoreError> {
-        Ok(Vec::new())
+        let snapshot = self.db.unchecked_transaction()?;
+        let found = stats::identifiers(&self.db)?;
+        snapshot.finish()?;
+        Ok(found)
     }
 
     /// Highest event id; 0 where there is none.
     pub fn max_id(&self) -> Result<i64, StoreError> {
-        Ok(0)
+        Ok(self.db.query_row("SELECT ifnull(max(id), 0) FROM events", [], |row| row.get(0))?)
     }
 
     /// Changes when another connection has committed.
     pub fn data_version(&self) -> Result<i64, StoreError> {
-        Ok(0)
+        Ok(self.db.query_row("PRAGMA data_version", [], |row| row.get(0))?)
     }
 
     /// Records lost since the database was made or wiped.
     pub fn drops(&self) -> Result<u64, StoreError> {
-        Ok(0)
+        stats::drops(&self.db)
     }
+
+    /// Reads the whole file and says whether it is sound. Takes seconds on a large one.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let verdict: String =
+            self.db.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+        if verdict == "ok" { Ok(()) } else { Err(StoreError::Corrupt) }
+    }
+}
+
+/// A body from its zlib form. Nothing that was stored is larger than [`HTTP_BODY`].
+fn unpack(data: &[u8]) -> Result<Vec<u8>, StoreError> {
+    let mut body = Vec::new();
+    let bound = HTTP_BODY as u64 + 1;
+    ZlibDecoder::new(data).take(bound).read_to_end(&mut body).map_err(|_| StoreError::Corrupt)?;
+    if body.len() > HTTP_BODY { Err(StoreError::Corrupt) } else { Ok(body) }
 }
