@@ -7,6 +7,7 @@ mod export;
 mod lookup;
 mod run;
 mod stats;
+mod tun;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

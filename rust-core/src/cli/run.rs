@@ -1,12 +1,246 @@
-//! `muzzle run`.
+//! `muzzle run`: the core on a Linux TUN.
 
-use super::Failure;
+use super::{Failure, tun};
+use crate::engine::{Config, Engine, Rules};
+use crate::io::{Control, DataPlane, Parts, SockDiag};
+use crate::names::FakePool;
+use crate::policy::{Policy, Warning};
+use crate::signatures::HostTable;
+use crate::store::{Config as StoreConfig, Writer};
+use crate::{io, limits, store};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::io::{IsTerminal, Read};
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
-/// To come.
+/// Watch a TUN interface: stop, record and decode telemetry as the policy says.
+///
+/// Makes the interface, answers names on 198.18.0.2 and fd6d:757a:7a6c::2, and gives listed names
+/// addresses behind it. Point the system's resolver there. SIGHUP reads the policy again; SIGINT
+/// and SIGTERM end in order.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+#[command(
+    after_help = "Example:\n  muzzle run --db log.db --policy policy.toml --upstream 192.0.2.53"
+)]
+pub(crate) struct Args {
+    /// Name of the interface to make
+    #[arg(long, value_name = "NAME", default_value = "muzzle0")]
+    tun: String,
+    /// Database to write; made where it is missing
+    #[arg(long, value_name = "FILE")]
+    db: PathBuf,
+    /// The owner's choices; without it every listed host is blocked for every app
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Resolver to ask for all other names, with or without a port; may be given again.
+    /// Without it, those of /etc/resolv.conf
+    #[arg(long, value_name = "ADDR")]
+    upstream: Vec<String>,
+    /// Days to keep events; 0 keeps them for ever
+    #[arg(long, value_name = "DAYS", default_value_t = store::RETENTION_DAYS)]
+    keep: u32,
+    /// Print a line of counts each second, on a terminal
+    #[arg(long)]
+    status: bool,
+}
 
-pub(crate) fn run(_args: Args) -> Result<ExitCode, Failure> {
-    Err(Failure::new("not built yet"))
+const DNS_PORT: u16 = 53;
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+
+pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
+    let rules = load_rules(args.policy.as_deref())?;
+    let resolvers = resolvers(&args.upstream)?;
+    let mut store = StoreConfig::new(&args.db);
+    store.retention_days = args.keep;
+    let writer = Writer::open(store)
+        .map_err(|error| Failure::new(format_args!("{}: {error}", args.db.display())))?;
+    let tun = tun::open(&args.tun)?;
+    let sender = writer.sender();
+    let config = Config { mtu: limits::TUN_MTU, resolvers: resolvers.clone(), seed: seed()? };
+    let parts = Parts {
+        tun,
+        engine: Engine::new(config, rules),
+        resolvers,
+        owners: Box::new(SockDiag::new().map_err(|error| {
+            Failure::new(format_args!("cannot ask the kernel who owns a socket: {error}"))
+        })?),
+        records: Box::new(move |record| {
+            sender.send(record);
+        }),
+    };
+    let (plane, control) = DataPlane::new(parts).map_err(Failure::new)?;
+    let outcome = drive(plane, &control, &args);
+    let closed = writer.close();
+    let counted = outcome?;
+    closed.map_err(|error| Failure::new(format_args!("{}: {error}", args.db.display())))?;
+    anstream::eprintln!("{}", summary(&counted));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the data plane on its own thread and obeys signals on this one.
+fn drive(plane: DataPlane, control: &Control, args: &Args) -> Result<io::Snapshot, Failure> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])
+        .map_err(|error| Failure::new(format_args!("cannot listen for signals: {error}")))?;
+    let ended = signals.handle();
+    let worker = thread::Builder::new()
+        .name("data-plane".to_owned())
+        .spawn(move || {
+            let outcome = plane.run();
+            ended.close();
+            outcome
+        })
+        .map_err(|error| Failure::new(format_args!("cannot start a thread: {error}")))?;
+    if args.status && std::io::stderr().is_terminal() {
+        let control = control.clone();
+        thread::spawn(move || show_status(&control));
+    }
+    anstream::eprintln!("ready: interface {}, database {}", args.tun, args.db.display());
+    for signal in &mut signals {
+        match signal {
+            SIGHUP => reload(control, args.policy.as_deref()),
+            _ => control.stop(),
+        }
+    }
+    match worker.join() {
+        Ok(outcome) => outcome.map_err(Failure::new),
+        Err(_) => Err(Failure::new("the data plane failed; please report it")),
+    }
+}
+
+/// Reads the policy again. A policy with an error changes nothing.
+fn reload(control: &Control, policy: Option<&Path>) {
+    match load_rules(policy) {
+        Ok(rules) => {
+            control.set_rules(rules);
+            anstream::eprintln!("policy: read again");
+        }
+        Err(failure) => anstream::eprintln!("muzzle: {failure}; the old policy stays in force"),
+    }
+}
+
+fn show_status(control: &Control) {
+    while let Some(now) = control.snapshot() {
+        anstream::eprint!("\r\x1b[K{}", summary(&now));
+        thread::sleep(Duration::from_secs(1));
+    }
+}
+
+fn summary(counted: &io::Snapshot) -> String {
+    let counters = &counted.counters;
+    let mut text = format!(
+        "{} questions, {} answered here, {} stopped, {} flows held",
+        counters.questions, counters.answered, counters.blocked, counted.flows
+    );
+    for (why, count) in counters.drops() {
+        text.push_str(&format!(", {}: {count}", why.as_str()));
+    }
+    text
+}
+
+fn load_rules(policy: Option<&Path>) -> Result<Rules, Failure> {
+    let table = Arc::new(HostTable::builtin().clone());
+    let policy = match policy {
+        None => Policy::default(),
+        Some(path) => {
+            let name = path.display();
+            Policy::parse(&read_text(path)?)
+                .map_err(|error| Failure::new(format_args!("{name}: {error}")))?
+        }
+    };
+    for Warning::NeverBlockHost { host, side_effect, .. } in policy.warnings(&table) {
+        anstream::eprintln!("warning: your rule about {host} may break: {side_effect}");
+    }
+    Ok(Rules { table, policy })
+}
+
+/// Reads a file that a person wrote, within [`limits::CONFIG_FILE`].
+pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
+    let name = path.display();
+    let mut text = String::new();
+    let file = std::fs::File::open(path)
+        .map_err(|error| Failure::new(format_args!("{name}: {error}; check the path")))?;
+    let read = file.take(limits::CONFIG_FILE + 1).read_to_string(&mut text);
+    read.map_err(|error| Failure::new(format_args!("{name}: {error}; it must be UTF-8 text")))?;
+    if text.len() as u64 > limits::CONFIG_FILE {
+        let most = limits::CONFIG_FILE / (1024 * 1024);
+        return Err(Failure::new(format_args!("{name}: larger than {most} MB")));
+    }
+    Ok(text)
+}
+
+fn resolvers(given: &[String]) -> Result<Vec<SocketAddr>, Failure> {
+    if given.is_empty() {
+        return system_resolvers();
+    }
+    given.iter().map(|text| resolver(text)).collect()
+}
+
+fn resolver(text: &str) -> Result<SocketAddr, Failure> {
+    let addr = text
+        .parse()
+        .or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, DNS_PORT)))
+        .map_err(|_| Failure::with_code(2, "--upstream takes an address, such as 192.0.2.53"))?;
+    if FakePool::covers(addr.ip()) {
+        return Err(Failure::with_code(2, "--upstream is Muzzle's own address; name another"));
+    }
+    Ok(addr)
+}
+
+fn system_resolvers() -> Result<Vec<SocketAddr>, Failure> {
+    let text = std::fs::read_to_string(RESOLV_CONF).unwrap_or_default();
+    let found = parse_resolv_conf(&text);
+    if found.is_empty() {
+        let hint = "name one with --upstream";
+        return Err(Failure::new(format_args!("{RESOLV_CONF} names no other resolver; {hint}")));
+    }
+    Ok(found)
+}
+
+/// The `nameserver` lines (resolv.conf(5)), without our own addresses.
+fn parse_resolv_conf(text: &str) -> Vec<SocketAddr> {
+    text.lines()
+        .filter_map(|line| line.trim().strip_prefix("nameserver"))
+        .filter_map(|addr| addr.trim().parse::<IpAddr>().ok())
+        .filter(|addr| !FakePool::covers(*addr))
+        .map(|addr| SocketAddr::new(addr, DNS_PORT))
+        .take(3)
+        .collect()
+}
+
+/// Two numbers that nobody outside can guess.
+fn seed() -> Result<[u64; 2], Failure> {
+    let mut bytes = [0; 16];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(|error| Failure::new(format_args!("/dev/urandom: {error}")))?;
+    let (a, b) = bytes.split_at(8);
+    let number = |half: &[u8]| half.iter().fold(0, |n, byte| n << 8 | u64::from(*byte));
+    Ok([number(a), number(b)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resolvers_are_read_from_the_systems_file_without_our_own() {
+        let text =
+            "# x\nnameserver 198.18.0.2\nnameserver 192.0.2.1\n nameserver fd00::53 \nsearch a\n";
+        let expected: Vec<SocketAddr> =
+            vec!["192.0.2.1:53".parse().unwrap(), "[fd00::53]:53".parse().unwrap()];
+        assert_eq!(parse_resolv_conf(text), expected);
+    }
+
+    #[test]
+    fn an_upstream_may_have_a_port_and_must_not_be_ourselves() {
+        assert_eq!(resolver("192.0.2.1").unwrap().to_string(), "192.0.2.1:53");
+        assert_eq!(resolver("[::1]:5353").unwrap().to_string(), "[::1]:5353");
+        assert!(resolver("198.18.0.2").is_err());
+        assert!(resolver("dns.example").is_err());
+    }
 }

@@ -1,7 +1,7 @@
 //! Connections that end here: DNS over TCP to the virtual resolver, and captured flows, which get
 //! the answer that the vendor's collector would give. Nothing of them leaves the phone.
 
-use crate::decode;
+use crate::decode::answer::answer;
 use crate::event::{FlowId, Record};
 use crate::http::{Parser, Progress};
 use crate::limits;
@@ -104,7 +104,7 @@ impl Local {
             Service::Collector { parser, continued } => {
                 let (out, closing) = (&mut self.out, &mut self.closing);
                 let progress = parser.feed(bytes, &mut |request| {
-                    out.extend_from_slice(&decode::answer(&request));
+                    out.extend_from_slice(&answer(&request));
                     *continued = false;
                     *closing |= wants_close(&request);
                     record(Record::Request { flow, time_ms, request: Box::new(request) });

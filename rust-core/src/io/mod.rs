@@ -9,7 +9,7 @@ mod world;
 
 pub use owner::{Owners, SockDiag};
 #[cfg(feature = "cli")]
-pub use sys::add_ipv6;
+pub use sys::{add_ipv6, take_descriptor};
 
 use crate::engine::{Counters, Engine, Now, Readiness, Rules};
 use crate::event::Record;

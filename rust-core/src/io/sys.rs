@@ -29,6 +29,14 @@ pub(super) fn set_not_sent_low_water(fd: &OwnedFd, bytes: u32) {
     }
 }
 
+/// Takes over the descriptor of something that gives it away.
+#[cfg(feature = "cli")]
+pub fn take_descriptor(from: impl std::os::fd::IntoRawFd) -> OwnedFd {
+    use rustix::fd::FromRawFd;
+    // SAFETY: `into_raw_fd` passes the ownership of an open descriptor to its caller.
+    unsafe { OwnedFd::from_raw_fd(from.into_raw_fd()) }
+}
+
 /// Gives an interface an IPv6 address; its prefix becomes a route (netdevice(7), ipv6(7)).
 #[cfg(feature = "cli")]
 pub fn add_ipv6(interface: &str, addr: std::net::Ipv6Addr, prefix: u8) -> std::io::Result<()> {
