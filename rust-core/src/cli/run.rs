@@ -152,10 +152,25 @@ fn load_rules(policy: Option<&Path>) -> Result<Rules, Failure> {
                 .map_err(|error| Failure::new(format_args!("{name}: {error}")))?
         }
     };
-    for Warning::NeverBlockHost { host, side_effect, .. } in policy.warnings(&table) {
-        anstream::eprintln!("warning: your rule about {host} may break: {side_effect}");
+    for warning in policy.warnings(&table) {
+        anstream::eprintln!("warning: {}", words(&warning));
     }
     Ok(Rules { table, policy })
+}
+
+fn words(warning: &Warning) -> String {
+    match warning {
+        Warning::NeverBlockHost { host, side_effect, .. } => {
+            format!(
+                "your rule about {host} reaches a host that is never blocked otherwise: {side_effect}"
+            )
+        }
+        Warning::UnknownApp { host, package } => {
+            format!(
+                "your rule about {host} names {package}, which no [[app]] does; it never applies"
+            )
+        }
+    }
 }
 
 /// Reads a file that a person wrote, within [`limits::CONFIG_FILE`].
