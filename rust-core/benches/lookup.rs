@@ -1,1 +1,93 @@
-fn main() {}
+//! Finding a host among 500 000, and among the built-in rules. `HashSet<String>` with a probe for
+//! each suffix is the yardstick.
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use muzzle::signatures::{Category, HostTable, Listing, Rule};
+use std::collections::HashSet;
+use std::hint::black_box;
+
+const NAMES: u64 = 500_000;
+const WORDS: [&str; 16] = [
+    "tracking",
+    "api",
+    "log",
+    "stat",
+    "metrics",
+    "ads",
+    "cdn",
+    "collect",
+    "data",
+    "events",
+    "edge",
+    "sdk",
+    "push",
+    "config",
+    "beacon",
+    "telemetry",
+];
+const ENDS: [&str; 8] = ["com", "net", "cn", "io", "co.uk", "com.cn", "org", "app"];
+
+/// The same names in every run (SplitMix64).
+fn name(number: u64) -> String {
+    let mut x = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^= x >> 31;
+    let word = WORDS[(x & 15) as usize];
+    let end = ENDS[(x >> 4 & 7) as usize];
+    format!("{word}.{:x}.{end}", x >> 28)
+}
+
+fn listed(set: &HashSet<String>, host: &str) -> bool {
+    let above = host.match_indices('.').map(|(dot, _)| &host[dot + 1..]);
+    std::iter::once(host).chain(above).any(|name| set.contains(name))
+}
+
+/// Measures one kind of question, each time about another name so that caches do not help.
+fn ask(c: &mut Criterion, what: &str, hosts: &[String], mut answer: impl FnMut(&str) -> bool) {
+    let mut hosts = hosts.iter().cycle();
+    c.bench_function(what, |b| {
+        b.iter(|| answer(black_box(hosts.next().map_or("", String::as_str))));
+    });
+}
+
+fn lookup(c: &mut Criterion) {
+    let patterns: Vec<_> = (0..NAMES).map(|n| format!(".{}", name(n))).collect();
+    let rules = patterns.iter().map(|pattern| Rule {
+        pattern,
+        owner: "Nobody",
+        category: Category::Other,
+        listing: Listing::Block,
+        side_effect: "",
+        protocol: None,
+        source: "made up",
+        licence: "fact",
+        list: "synthetic@1",
+    });
+    let table = HostTable::from_rules(rules).expect("these names fit");
+    let set: HashSet<_> = (0..NAMES).map(name).collect();
+
+    // Each asked in an order that is not that of the table.
+    let mixed = |n: u64| n.wrapping_mul(0x5851_f42d) % NAMES;
+    let kinds = [
+        ("hit", (0..100_000).map(|n| name(mixed(n))).collect::<Vec<_>>()),
+        (
+            "hit two labels down",
+            (0..100_000).map(|n| format!("a1.eu.{}", name(mixed(n)))).collect(),
+        ),
+        ("miss", (0..100_000).map(|n| name(NAMES + n)).collect()),
+        ("deep miss", (0..100_000).map(|n| format!("a.b.c.d.e.f.{}", name(NAMES + n))).collect()),
+    ];
+    for (kind, hosts) in &kinds {
+        let expected = kind.contains("hit");
+        assert!(hosts.iter().all(|h| table.lookup(h).is_some() == expected));
+        assert!(hosts.iter().all(|h| listed(&set, h) == expected));
+        ask(c, &format!("500k/table/{kind}"), hosts, |host| table.lookup(host).is_some());
+        ask(c, &format!("500k/set/{kind}"), hosts, |host| listed(&set, host));
+        let builtin = HostTable::builtin();
+        ask(c, &format!("built-in/{kind}"), hosts, |host| builtin.lookup(host).is_some());
+    }
+}
+
+criterion_group!(benches, lookup);
+criterion_main!(benches);

@@ -1,12 +1,299 @@
-//! `muzzle lookup`.
+//! `muzzle lookup`: what the lists say about a host. It asks nobody and sends nothing; what an
+//! owner's policy makes of the answer is not its matter.
 
 use super::Failure;
+use crate::event::Protocol;
+use crate::limits;
+use crate::signatures::{Category, HostTable, Listing, Rule, parse_list};
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// To come.
+/// Tell which rule speaks about a host, and what it does
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = "\
+Example:
+  muzzle lookup sa.api.intl.miui.com https://account.xiaomi.com/pass
+  muzzle lookup --json tracking.miui.com | jq -r .source
 
-pub(crate) fn run(_args: Args) -> Result<ExitCode, Failure> {
-    Err(Failure::new("not built yet"))
+Exit status: 0 if every host is listed, 1 if some are not, 2 if something went wrong.")]
+pub(crate) struct Args {
+    /// Hosts, or addresses of pages to take the hosts from
+    #[arg(value_name = "HOST", required = true)]
+    hosts: Vec<String>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+    /// Read this list too; its rows come before the built-in ones
+    #[arg(long, value_name = "FILE")]
+    signatures: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
+    let extended = args.signatures.as_deref().map(extend).transpose()?;
+    let table = extended.as_ref().unwrap_or_else(|| HostTable::builtin());
+    let hosts: Vec<_> = args.hosts.iter().map(|input| host(input)).collect();
+    let answers: Vec<_> = hosts.iter().map(|host| Answer::new(table, host)).collect();
+    let mut out = anstream::stdout().lock();
+    let mut print = || -> io::Result<()> {
+        for (number, answer) in answers.iter().enumerate() {
+            if args.json {
+                writeln!(out, "{}", serde_json::to_string(answer)?)?;
+            } else {
+                if number > 0 {
+                    writeln!(out)?;
+                }
+                answer.print(&mut out)?;
+            }
+        }
+        out.flush()
+    };
+    match print() {
+        // Who reads no further has seen enough.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::with_code(2, format!("standard output: {error}")))
+        }
+        _ => Ok(ExitCode::from(u8::from(answers.iter().any(|answer| !answer.known)))),
+    }
+}
+
+/// The built-in lists and that of a file.
+fn extend(file: &Path) -> Result<HostTable, Failure> {
+    let failed = |error: &dyn std::fmt::Display| {
+        Failure::with_code(2, format!("{}: {error}", file.display()))
+    };
+    let mut text = String::new();
+    std::fs::File::open(file)
+        .and_then(|f| f.take(limits::CONFIG_FILE + 1).read_to_string(&mut text))
+        .map_err(|e| failed(&e))?;
+    if text.len() as u64 > limits::CONFIG_FILE {
+        return Err(failed(&format!("larger than {} bytes", limits::CONFIG_FILE)));
+    }
+    let list = parse_list(&text, &file.display().to_string())
+        .map_err(|error| Failure::with_code(2, error))?;
+    HostTable::from_rules(HostTable::builtin().rules().chain(list.rules())).map_err(|e| failed(&e))
+}
+
+/// The host of what somebody typed or pasted: lower case, without scheme, user, port, path and
+/// trailing dot.
+fn host(input: &str) -> String {
+    let input = input.trim();
+    let rest = input.split_once("://").map_or(input, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let host = match host.split_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => host,
+    };
+    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
+}
+
+/// What is said about one host; the JSON form, its keys in this order.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Answer<'a> {
+    host: &'a str,
+    known: bool,
+    #[serde(flatten)]
+    rule: Option<Known<'a>>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Known<'a> {
+    rule: &'a str,
+    list: &'a str,
+    owner: &'a str,
+    category: Category,
+    default: Listing,
+    never_block: bool,
+    side_effect: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protocol: Option<Protocol>,
+    source: &'a str,
+    licence: &'a str,
+}
+
+impl<'a> From<Rule<'a>> for Known<'a> {
+    fn from(rule: Rule<'a>) -> Self {
+        Self {
+            rule: rule.pattern,
+            list: rule.list,
+            owner: rule.owner,
+            category: rule.category,
+            default: rule.listing,
+            never_block: rule.listing == Listing::Never,
+            side_effect: rule.side_effect,
+            protocol: rule.protocol,
+            source: rule.source,
+            licence: rule.licence,
+        }
+    }
+}
+
+impl<'a> Answer<'a> {
+    fn new(table: &'a HostTable, host: &'a str) -> Self {
+        let rule = table.lookup(host).map(|id| table.rule(id).into());
+        Self { host, known: rule.is_some(), rule }
+    }
+
+    fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        let bold = Style::new().bold();
+        writeln!(out, "{bold}{}{bold:#}", self.host)?;
+        let Some(rule) = &self.rule else {
+            return writeln!(out, "  not listed   no rule speaks about this host; it is allowed");
+        };
+        let (colour, default) = default(rule.default);
+        let colour = Style::new().fg_color(Some(colour.into()));
+        let reach = match rule.rule.strip_prefix('.') {
+            Some(name) => format!("{name} and everything under it"),
+            None => format!("{} alone", rule.rule),
+        };
+        let effect = if rule.side_effect.is_empty() { "none known" } else { rule.side_effect };
+        writeln!(out, "  by default   {colour}{default}{colour:#}")?;
+        writeln!(out, "  owner        {}", rule.owner)?;
+        writeln!(out, "  used for     {}", purpose(rule.category))?;
+        writeln!(out, "  if blocked   {effect}")?;
+        if let Some(protocol) = rule.protocol {
+            writeln!(out, "  format       {protocol}")?;
+        }
+        writeln!(out, "  rule         {reach}")?;
+        writeln!(out, "  list         {}", rule.list)?;
+        writeln!(out, "  source       {} ({})", rule.source, rule.licence)
+    }
+}
+
+fn default(listing: Listing) -> (AnsiColor, &'static str) {
+    match listing {
+        Listing::Block => (AnsiColor::Red, "blocked: nothing reaches this host"),
+        Listing::Record => (AnsiColor::Yellow, "recorded: it passes, and what is readable is kept"),
+        Listing::Allow => (AnsiColor::Green, "allowed: blocking it would hurt"),
+        Listing::Never => {
+            (AnsiColor::Green, "never blocked: the phone needs it; only your own rule can stop it")
+        }
+    }
+}
+
+fn purpose(category: Category) -> &'static str {
+    match category {
+        Category::Analytics => "analytics",
+        Category::BrowserAnalytics => "analytics of what is done in a browser",
+        Category::Crash => "crash reports",
+        Category::Ads => "advertising",
+        Category::Push => "push notifications",
+        Category::DeviceId => "identifiers of the phone",
+        Category::Config => "configuration of apps or trackers",
+        Category::ResolverBypass => "resolving names past the phone's resolver",
+        Category::Location => "location",
+        Category::Security => "security services",
+        Category::Console => "the console of an analytics service",
+        Category::Sdk => "a tracker's program code",
+        Category::LogService => "a log service that many share",
+        Category::Account => "account and login",
+        Category::Update => "updates",
+        Category::Cloud => "cloud sync and anti-theft",
+        Category::Home => "devices at home",
+        Category::CaptivePortal => "detecting Wi-Fi login pages",
+        Category::Other => "something else",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write as _;
+
+    fn printed(table: &HostTable, host: &str) -> String {
+        let mut out = Vec::new();
+        Answer::new(table, host).print(&mut anstream::StripStream::new(&mut out)).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_host_is_taken_from_whatever_was_pasted() {
+        for input in [
+            "sa.api.intl.miui.com",
+            " SA.API.intl.miui.com. ",
+            "https://sa.api.intl.miui.com/sa?project=x",
+            "http://user:secret@sa.api.intl.miui.com:8080#top",
+            "sa.api.intl.miui.com:443",
+            "sa.api.intl.miui.com?x=a@b",
+        ] {
+            assert_eq!(host(input), "sa.api.intl.miui.com", "{input}");
+        }
+        assert_eq!(host("https://[2001:db8::1]/"), "[2001:db8::1]");
+    }
+
+    #[test]
+    fn a_listed_host_is_explained_in_words() {
+        assert_eq!(
+            printed(HostTable::builtin(), "fr.sa.api.intl.miui.com"),
+            "\
+fr.sa.api.intl.miui.com
+  by default   blocked: nothing reaches this host
+  owner        Xiaomi
+  used for     analytics of what is done in a browser
+  if blocked   none known
+  format       sensors
+  rule         sa.api.intl.miui.com and everything under it
+  list         xiaomi@1
+  source       palant.info 2020-05-04 (Mint Browser endpoint); AdAway; NextDNS; StevenBlack@2022 (CC-BY-3.0 AND MIT)
+"
+        );
+    }
+
+    #[test]
+    fn an_unlisted_host_is_called_unlisted() {
+        assert_eq!(
+            printed(HostTable::builtin(), "example.org"),
+            "example.org\n  not listed   no rule speaks about this host; it is allowed\n"
+        );
+    }
+
+    #[test]
+    fn json_has_its_keys_in_order() {
+        let table = HostTable::builtin();
+        let mut json = String::new();
+        for host in ["account.xiaomi.com", "example.org"] {
+            writeln!(json, "{}", serde_json::to_string(&Answer::new(table, host)).unwrap())
+                .unwrap();
+        }
+        assert_eq!(
+            json,
+            concat!(
+                r#"{"host":"account.xiaomi.com","known":true,"rule":"account.xiaomi.com","#,
+                r#""list":"never-block@1","owner":"Xiaomi","category":"account","default":"never","#,
+                r#""never_block":true,"side_effect":"login and bootloader unlock fail","#,
+                r#""source":"1Hosts #1613","licence":"fact"}"#,
+                "\n",
+                r#"{"host":"example.org","known":false}"#,
+                "\n"
+            )
+        );
+    }
+
+    #[test]
+    fn a_list_of_ones_own_adds_to_the_built_in_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mine.csv");
+        let head = "# list: mine\n# version: 7\nhost,owner,category,default,side_effect,protocol,source,licence\n";
+        let rows =
+            ".example.org,Me,ads,record,,,me,fact\ntracking.miui.com,Me,ads,allow,,,me,fact\n";
+        std::fs::write(&file, format!("{head}{rows}")).unwrap();
+        let table = extend(&file).unwrap();
+        let list = |host| table.lookup(host).map(|id| table.rule(id).list);
+        assert_eq!(list("a.example.org"), Some("mine@7"));
+        assert_eq!(list("tracking.miui.com"), Some("mine@7"));
+        assert_eq!(list("x.tracking.miui.com"), Some("xiaomi@1"));
+    }
+
+    #[test]
+    fn a_wrong_list_is_refused_with_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mine.csv");
+        std::fs::write(&file, "# list: mine\n# version: seven\n").unwrap();
+        let failure = extend(&file).unwrap_err();
+        let expected = format!("{}:2:12: expected a whole number", file.display());
+        assert_eq!((failure.to_string(), failure.code), (expected, 2));
+    }
 }

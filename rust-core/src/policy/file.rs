@@ -7,16 +7,23 @@ use super::{App, BlockAt, Override, Policy, PolicyError, Setting, WhenBlocked};
 use crate::event::{Time, Verdict};
 use crate::signatures::{Category, Listing, is_pattern};
 use hashbrown::HashMap;
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::de::{Error, SeqAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use toml::Spanned;
 use toml::value::{Datetime, Offset};
 
 #[derive(Deserialize)]
+struct Version {
+    version: Spanned<i64>,
+}
+
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    version: Spanned<i64>,
+    #[serde(rename = "version")]
+    _version: i64,
     #[serde(default)]
     default: Setting,
     #[serde(default)]
@@ -36,17 +43,45 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct AppEntry {
     package: Spanned<String>,
-    uid: Uids,
-    #[serde(default)]
+    uid: Spanned<Uids>,
     setting: Option<Setting>,
     when_blocked: Option<WhenBlocked>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected a user id such as 10123, or a list of them")]
+/// One user id or several; Android gives one to each user of the phone.
 enum Uids {
-    One(Spanned<u32>),
+    One(u32),
     Many(Vec<Spanned<u32>>),
+}
+
+/// By hand, because serde's untagged enums lose the place of what they read.
+impl<'de> Deserialize<'de> for Uids {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct OneOrMany;
+
+        impl<'de> Visitor<'de> for OneOrMany {
+            type Value = Uids;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a user id such as 10123, or a list of them")
+            }
+
+            fn visit_i64<E: Error>(self, uid: i64) -> Result<Uids, E> {
+                let wrong = |_| E::invalid_value(Unexpected::Signed(uid), &self);
+                u32::try_from(uid).map(Uids::One).map_err(wrong)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Uids, A::Error> {
+                let mut uids = Vec::new();
+                while let Some(uid) = seq.next_element()? {
+                    uids.push(uid);
+                }
+                Ok(Uids::Many(uids))
+            }
+        }
+
+        d.deserialize_any(OneOrMany)
+    }
 }
 
 #[derive(Deserialize)]
@@ -90,11 +125,14 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         PolicyError { line, column, expected }
     };
-    let file: File = toml::from_str(text)
-        .map_err(|e| at(e.span().unwrap_or_default(), e.message().replace('\n', " ")))?;
-    if *file.version.get_ref() != 1 {
-        return Err(at(file.version.span(), "expected version 1".to_owned()));
+    let misread =
+        |e: toml::de::Error| at(e.span().unwrap_or_default(), e.message().replace('\n', " "));
+    // First, so that a later version is not taken for a misspelt first one.
+    let Version { version } = toml::from_str(text).map_err(misread)?;
+    if *version.get_ref() != 1 {
+        return Err(at(version.span(), "expected version 1".to_owned()));
     }
+    let file: File = toml::from_str(text).map_err(misread)?;
     let mut policy = Policy {
         default: file.default,
         block_at: file.block_at,
@@ -123,13 +161,14 @@ fn add_apps(policy: &mut Policy, entries: Vec<AppEntry>, at: &At<'_>) -> Result<
         if packages.insert(package.clone(), ()).is_some() {
             return Err(at(span, "expected each package once; list its user ids together".into()));
         }
-        let uids = match entry.uid {
-            Uids::One(uid) => vec![uid],
-            Uids::Many(uids) => uids,
+        let span = entry.uid.span();
+        let uids = match entry.uid.into_inner() {
+            Uids::One(uid) => vec![(span, uid)],
+            Uids::Many(uids) => uids.into_iter().map(|u| (u.span(), u.into_inner())).collect(),
         };
-        for uid in uids {
-            if policy.by_uid.insert(*uid.get_ref(), number).is_some() {
-                return Err(at(uid.span(), "expected each user id once".to_owned()));
+        for (span, uid) in uids {
+            if policy.by_uid.insert(uid, number).is_some() {
+                return Err(at(span, "expected each user id once".to_owned()));
             }
         }
         policy.apps.push(App {
@@ -157,12 +196,16 @@ fn add_hosts(policy: &mut Policy, entries: Vec<HostEntry>, at: &At<'_>) -> Resul
         };
         let name = one.pattern.trim_start_matches('.').to_owned();
         let here = policy.overrides.entry(name).or_default();
-        let same = |o: &Override| o.pattern == one.pattern && o.app == one.app;
+        let same = |o: &Override| {
+            o.pattern == one.pattern && o.app == one.app && o.until.is_some() == one.until.is_some()
+        };
         if here.iter().any(same) {
-            let expected = "expected each host once for one app, and once for all apps";
+            let expected = "expected a host once for all apps or one, and once more with an end";
             return Err(at(entry.host.span(), expected.to_owned()));
         }
-        here.push(one);
+        // The first that holds counts, so that a choice for some time beats the lasting one.
+        let place = if one.until.is_some() { 0 } else { here.len() };
+        here.insert(place, one);
     }
     Ok(())
 }

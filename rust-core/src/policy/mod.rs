@@ -111,7 +111,7 @@ pub struct Policy {
     categories: BTreeMap<Category, Listing>,
     apps: Vec<App>,
     by_uid: HashMap<u32, usize>,
-    /// By host without a leading dot, each in the order of the file.
+    /// By host without a leading dot; those with an end first.
     overrides: HashMap<String, Vec<Override>>,
 }
 

@@ -131,6 +131,9 @@ pub fn parse_list<'a>(text: &'a str, file: &str) -> Result<List<'a>, ListError> 
     for text in text.lines() {
         number += 1;
         let line = Line { file, number, text };
+        if let Some(at) = text.find(char::is_control) {
+            return Err(line.wrong(at, "no control character"));
+        }
         if let Some(comment) = text.strip_prefix('#') {
             head.comment(&line, comment)?;
         } else if text.is_empty() {
