@@ -3,14 +3,13 @@
 //! This module never reads lists and never looks hosts up; it lays out what others parsed. The
 //! build script uses the same source.
 
-use super::table::{EXACT, HEAD, Hash, SLOT, TableError};
+use super::table::{Hash, TableError, bucket, filter};
 use super::{Category, Listing, Rule};
 use crate::event::Protocol;
 use std::collections::HashMap;
 
-/// Longest way from a name's first slot to its place. Half of the slots are free, so names that
-/// nobody chose stay far below it.
-const RUN: usize = 256;
+/// Most entries of a bucket. Two to four are usual, so names that nobody chose stay far below it.
+const ENTRIES: usize = 32;
 /// Seeds that are tried before the names are called chosen.
 const SEEDS: u64 = 4;
 
@@ -20,35 +19,37 @@ pub(crate) fn compile<'a>(
 ) -> Result<Vec<u8>, TableError> {
     let rules = distinct(rules);
     let never = rules.iter().filter(|r| r.listing == Listing::Never).count();
-    let mut texts = Texts { bytes: vec![0], known: HashMap::new() };
-    let mut sorts = Sorts::default();
-    let (mut records, mut entries) = (Vec::new(), Vec::new());
-    for (number, rule) in rules.iter().enumerate() {
-        let entry = texts.entry(number, rule.pattern)?;
-        let sort = sorts.number(rule, &mut texts)?;
-        records.extend(entry.to_le_bytes());
-        records.extend(sort.to_le_bytes());
-        entries.push((entry, rule.pattern));
-    }
-    let count = (rules.len() * 2).next_power_of_two().max(16);
-    let (seed, slots) = (0..SEEDS)
+    let count = (rules.len() / 2).next_power_of_two().max(16);
+    let (seed, buckets) = (0..SEEDS)
         .map(|n| 0x6d75_7a7a_6c65_0001_u64.wrapping_mul(2 * n + 1))
-        .find_map(|seed| Some((seed, place(&entries, seed, count)?)))
+        .find_map(|seed| Some((seed, sort_in(&rules, seed, count)?)))
         .ok_or(TableError::Clustered)?;
-    let mut bytes = Vec::with_capacity(HEAD + count * SLOT + records.len() + texts.bytes.len());
+    let mut texts = Texts { bytes: vec![0], known: HashMap::new() };
+    let mut offsets = vec![0; rules.len()];
+    let mut bytes = Vec::new();
     bytes.extend(seed.to_le_bytes());
+    let mut sorts = Sorts::default();
+    let numbers: Vec<u32> =
+        rules.iter().map(|rule| sorts.number(rule, &mut texts)).collect::<Result<_, _>>()?;
     for word in [rules.len(), never, count, sorts.known.len()] {
         bytes.extend(short(word)?.to_le_bytes());
     }
-    bytes.extend(slots.iter().flat_map(|s| s.to_le_bytes()));
-    bytes.extend(records);
+    for bucket in &buckets {
+        let (offset, filter) = texts.bucket(bucket, &rules, &mut offsets)?;
+        bytes.extend(offset.to_le_bytes());
+        bytes.extend(filter.to_le_bytes());
+    }
+    for (offset, number) in offsets.iter().zip(numbers) {
+        bytes.extend(offset.to_le_bytes());
+        bytes.extend(number.to_le_bytes());
+    }
     bytes.extend(sorts.bytes);
     bytes.extend(texts.bytes);
     Ok(bytes)
 }
 
 fn short(number: usize) -> Result<u32, TableError> {
-    u32::try_from(number).ok().filter(|n| n & EXACT == 0).ok_or(TableError::TooLarge)
+    u32::try_from(number).map_err(|_| TableError::TooLarge)
 }
 
 /// One rule a pattern, the never-rules first, else in the given order.
@@ -69,21 +70,22 @@ fn distinct<'a>(rules: impl IntoIterator<Item = Rule<'a>>) -> Vec<Rule<'a>> {
     kept
 }
 
-/// The slots, or nothing if a name would lie too far from its place.
-fn place(entries: &[(u32, &str)], seed: u64, count: usize) -> Option<Vec<u64>> {
-    let mut slots = vec![0_u64; count];
-    for &(entry, pattern) in entries {
-        let (name, exact) = match pattern.strip_prefix('.') {
-            Some(name) => (name, 0),
-            None => (pattern, EXACT),
-        };
+/// A rule's number and the hash of its name.
+type Bucket = Vec<(usize, u64)>;
+
+/// The rules by bucket, or nothing if one holds too many.
+fn sort_in(rules: &[Rule<'_>], seed: u64, count: usize) -> Option<Vec<Bucket>> {
+    let mut buckets = vec![Bucket::new(); count];
+    for (number, rule) in rules.iter().enumerate() {
+        let name = rule.pattern.strip_prefix('.').unwrap_or(rule.pattern);
         let hash = Hash::of(seed, name.as_bytes());
-        let first = (hash >> 32) as usize;
-        let mut run = (0..RUN).map(|step| (first + step) & (count - 1));
-        let free = run.find(|&slot| slots.get(slot) == Some(&0))?;
-        *slots.get_mut(free)? = (hash << 32) | u64::from(entry | exact);
+        let here = buckets.get_mut(bucket(hash) & (count - 1))?;
+        here.push((number, hash));
+        if here.len() > ENTRIES {
+            return None;
+        }
     }
-    Some(slots)
+    Some(buckets)
 }
 
 struct Texts<'a> {
@@ -92,12 +94,30 @@ struct Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
-    fn entry(&mut self, number: usize, pattern: &str) -> Result<u32, TableError> {
-        let offset = short(self.bytes.len())?;
-        self.bytes.extend(short(number)?.to_le_bytes());
-        self.bytes.push(u8::try_from(pattern.len()).map_err(|_| TableError::TooLarge)?);
-        self.bytes.extend(pattern.as_bytes());
-        Ok(offset)
+    /// Writes a bucket's entries and notes where each is. The bucket's offset and filter.
+    fn bucket(
+        &mut self,
+        bucket: &Bucket,
+        rules: &[Rule<'_>],
+        offsets: &mut [u32],
+    ) -> Result<(u32, u32), TableError> {
+        if bucket.is_empty() {
+            return Ok((0, 0));
+        }
+        let start = short(self.bytes.len())?;
+        self.bytes.push(bucket.len() as u8);
+        let mut bits = 0;
+        for &(number, hash) in bucket {
+            bits |= filter(hash);
+            let (Some(rule), Some(offset)) = (rules.get(number), offsets.get_mut(number)) else {
+                continue;
+            };
+            *offset = short(self.bytes.len())?;
+            self.bytes.extend(short(number)?.to_le_bytes());
+            self.bytes.push(u8::try_from(rule.pattern.len()).map_err(|_| TableError::TooLarge)?);
+            self.bytes.extend(rule.pattern.as_bytes());
+        }
+        Ok((start, bits))
     }
 
     fn shared(&mut self, text: &'a str) -> Result<u32, TableError> {

@@ -342,3 +342,138 @@ pub(crate) fn is_pattern(text: &str) -> bool {
         && host.split('.').all(label)
         && !last.bytes().all(|b| b.is_ascii_digit())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "# list: mine\n# version: 3\n# free words: as many as you like\n\
+        host,owner,category,default,side_effect,protocol,source,licence\n";
+
+    fn list(rows: &str) -> String {
+        format!("{HEAD}{rows}")
+    }
+
+    fn refused(text: &str) -> (usize, usize, String) {
+        let error = parse_list(text, "mine.csv").unwrap_err();
+        assert_eq!(error.file, "mine.csv");
+        (error.line, error.column, error.expected)
+    }
+
+    #[test]
+    fn a_row_is_read_whole() {
+        let text = list(".a.example.com,Someone,ads,block,,sensors,\"a list, of 2020\",MIT\r\n");
+        let list = parse_list(&text, "mine.csv").unwrap();
+        assert_eq!(list.id(), "mine@3");
+        let rule = Rule {
+            pattern: ".a.example.com",
+            owner: "Someone",
+            category: Category::Ads,
+            listing: Listing::Block,
+            side_effect: "",
+            protocol: Some(Protocol::Sensors),
+            source: "a list, of 2020",
+            licence: "MIT",
+            list: "mine@3",
+        };
+        assert_eq!(list.rules().collect::<Vec<_>>(), [rule]);
+    }
+
+    #[test]
+    fn comments_and_empty_lines_may_stand_between_rows() {
+        let text = list("\n# list: not a name any more\na.example.com,O,ads,block,,,s,l\n\n");
+        assert_eq!(parse_list(&text, "mine.csv").unwrap().id(), "mine@3");
+    }
+
+    #[test]
+    fn an_error_names_line_column_and_what_belongs_there() {
+        let categories: Vec<_> = Category::ALL.iter().map(|c| c.as_str()).collect();
+        let host = "a host in lower case such as a.example.com, or .example.com for all under it";
+        let shared = "record or allow: too much that is no telemetry lives under this name";
+        for (row, column, expected) in [
+            ("a.example.com,Ö,spy,block,,,s,l", 17, &*format!("one of {}", categories.join(", "))),
+            ("a.example.com,O,ads,blok,,,s,l", 21, "one of block, record, allow, never"),
+            ("A.example.com,O,ads,block,,,s,l", 1, host),
+            ("203.0.113.9,O,ads,block,,,s,l", 1, host),
+            (".com,O,ads,block,,,s,l", 1, host),
+            ("a..example.com,O,ads,block,,,s,l", 1, host),
+            ("a.example.com.,O,ads,block,,,s,l", 1, host),
+            ("a.example.com, ,ads,block,,,s,l", 15, "the owner's name"),
+            ("a.example.com,O,ads,block,,,,l", 29, "where this was learned"),
+            ("a.example.com,O,ads,block,,,s,", 31, "the source's licence, or fact"),
+            ("a.example.com,O,ads,block", 26, "a comma and the column side_effect"),
+            ("a.example.com,O,ads,block,,,s,l,x", 32, "the end of the line"),
+            ("a.example.com,O \"x\",ads,block,,,s,l", 17, "no quotation mark inside a field"),
+            ("a.example.com,\"O,ads,block,,,s,l", 33, "a closing quotation mark"),
+            ("a.example.com,\"O\"x,ads,block,,,s,l", 18, "a comma or the end of the line"),
+            ("a.example.com,O\u{1b}[1m,ads,block,,,s,l", 16, "no control character"),
+            (".miui.com,O,ads,block,,,s,l", 17, shared),
+            (".xiaomi.com,O,ads,block,,,s,l", 19, shared),
+            (".log.aliyuncs.com,O,ads,block,,,s,l", 25, shared),
+            (".aliyuncs.com,O,ads,block,,,s,l", 21, shared),
+        ] {
+            assert_eq!(refused(&list(row)), (5, column, expected.to_owned()), "{row}");
+        }
+        let protocol = refused(&list("a.example.com,O,ads,block,,http,s,l"));
+        assert_eq!((protocol.0, protocol.1), (5, 28));
+        assert!(protocol.2.starts_with("one of sensors, onetrack,"), "{}", protocol.2);
+    }
+
+    #[test]
+    fn a_shared_name_may_be_recorded_and_its_own_host_blocked() {
+        for row in [
+            ".log.aliyuncs.com,O,ads,record,,,s,l",
+            ".xiaomi.com,O,ads,allow,,,s,l",
+            "miui.com,O,ads,block,,,s,l",
+            ".notmiui.com,O,ads,block,,,s,l",
+            ".a.miui.com,O,ads,block,,,s,l",
+        ] {
+            assert_eq!(parse_list(&list(row), "").map(|l| l.rules().count()), Ok(1), "{row}");
+        }
+    }
+
+    #[test]
+    fn a_head_that_lacks_something_is_refused() {
+        let columns = COLUMNS.join(",");
+        let cases = [
+            (columns.clone(), 1, 1, "`# list: NAME` before the columns"),
+            (format!("# list: a\n{columns}"), 2, 1, "`# version: NUMBER` before the columns"),
+            ("# list: A b\n".into(), 1, 9, "a name of a-z, 0-9 and -"),
+            ("# list:\n".into(), 1, 8, "a name of a-z, 0-9 and -"),
+            ("# list: a\n# version: -1\n".into(), 2, 12, "a whole number"),
+            (HEAD.replace("default", "verdict"), 4, 21, "the column name default"),
+            (
+                "# list: a\n# version: 1\n".into(),
+                3,
+                1,
+                "a line with the columns host,owner,category,default,side_effect,protocol,source,licence",
+            ),
+        ];
+        for (text, line, column, expected) in cases {
+            assert_eq!(refused(&text), (line, column, expected.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_stands_twice_is_refused() {
+        let row = "a.example.com,O,ads,block,,,s,l\n";
+        let expected = "a host other than that of line 5".to_owned();
+        assert_eq!(refused(&list(&format!("{row}.{row}{row}"))), (7, 1, expected));
+    }
+
+    #[test]
+    fn any_text_is_a_list_or_an_error() {
+        let good = list(
+            "a.example.com,\"O, P\",ads,block,x,sensors,s,l\n# c\n.b.example.com,O,ads,never,,,s,l\n",
+        );
+        for cut in 0..good.len() {
+            for put in ["", ",", "\"", "\n", "#", "é", "\0", ":"] {
+                let text = format!("{}{put}{}", &good[..cut], &good[cut..]);
+                if let Err(error) = parse_list(&text, "f") {
+                    let line = text.lines().nth(error.line - 1).unwrap_or_default();
+                    assert!(error.column <= line.chars().count() + 1, "{error}");
+                }
+            }
+        }
+    }
+}

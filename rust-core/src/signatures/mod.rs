@@ -21,3 +21,79 @@ impl HostTable {
         &TABLE
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `docs/signatures.md` and the page on formats promise, host by host.
+    #[test]
+    fn the_built_in_lists_say_what_the_design_says() {
+        let table = HostTable::builtin();
+        for (host, expected) in [
+            ("sa.api.intl.miui.com", Some(Listing::Block)),
+            ("tracking.intl.miui.com", Some(Listing::Block)),
+            ("new.tracking.rus.miui.com", Some(Listing::Block)),
+            ("data.mistat.xiaomi.com", Some(Listing::Block)),
+            ("ulogs.umeng.com", Some(Listing::Block)),
+            ("h-adashx.ut.taobao.com", Some(Listing::Block)),
+            ("tenant.datasink.sensorsdata.cn", Some(Listing::Block)),
+            ("fineboost-loghub.ap-southeast-1.log.aliyuncs.com", Some(Listing::Block)),
+            ("other.cn-hangzhou.log.aliyuncs.com", Some(Listing::Record)),
+            ("apilocate.amap.com", Some(Listing::Record)),
+            ("register.xmpush.xiaomi.com", Some(Listing::Allow)),
+            ("resolver.msg.global.xiaomi.net", Some(Listing::Allow)),
+            ("api.sec.miui.com", Some(Listing::Allow)),
+            ("msg.umengcloud.com", Some(Listing::Allow)),
+            ("ruac.account.xiaomi.com", Some(Listing::Never)),
+            ("new.account.xiaomi.com", Some(Listing::Never)),
+            ("update.intl.miui.com", Some(Listing::Never)),
+            ("bigota.d.miui.com", Some(Listing::Never)),
+            ("global.market.xiaomi.com", Some(Listing::Never)),
+            ("us.find.api.micloud.xiaomi.net", Some(Listing::Never)),
+            ("api.micloud.xiaomi.net", Some(Listing::Never)),
+            ("api.io.mi.com", Some(Listing::Never)),
+            ("app.chat.xiaomi.net", Some(Listing::Never)),
+            ("connect.rom.miui.com", Some(Listing::Never)),
+            ("connect.intl.rom.miui.com", Some(Listing::Never)),
+            ("api.device.xiaomi.net", Some(Listing::Never)),
+            ("www.xiaomi.com", None),
+            ("miui.com", None),
+            ("oss-cn-hangzhou.aliyuncs.com", None),
+            ("example.org", None),
+        ] {
+            let listing = table.lookup(host).map(|id| table.rule(id).listing);
+            assert_eq!(listing, expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn every_built_in_rule_is_complete_and_found_by_its_own_host() {
+        let table = HostTable::builtin();
+        assert!(table.len() > 150, "{}", table.len());
+        for rule in table.rules() {
+            let host = rule.pattern.trim_start_matches('.');
+            let found = table.lookup(host).map(|id| table.rule(id).pattern.trim_start_matches('.'));
+            assert_eq!(found, Some(host));
+            for text in [rule.owner, rule.source, rule.licence, rule.list] {
+                assert_ne!(text, "", "{}", rule.pattern);
+            }
+            let effect = !rule.side_effect.is_empty() || rule.listing == Listing::Block;
+            assert!(effect, "{} is spared without a reason", rule.pattern);
+            let never = rule.listing == Listing::Never;
+            assert_eq!(rule.list.starts_with("never-block@"), never, "{}", rule.pattern);
+        }
+    }
+
+    #[test]
+    fn the_licences_that_the_rows_name_are_those_of_the_notice() {
+        let notice = include_str!("../../../NOTICE");
+        for rule in HostTable::builtin().rules() {
+            for licence in rule.licence.split(" AND ") {
+                assert!(licence == "fact" || notice.contains(licence), "{licence}");
+            }
+            let adaway = rule.source.contains("AdAway");
+            assert_eq!(adaway, rule.licence.contains("CC-BY-3.0"), "{}", rule.pattern);
+        }
+    }
+}

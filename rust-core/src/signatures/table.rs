@@ -8,13 +8,15 @@
 //!
 //! | section | content |
 //! |---|---|
-//! | head | seed u64, rules u32, never-rules u32, slots u32, sorts u32 |
-//! | slots | per slot a u64: upper half the hash's lower half; bit 31 exact; lower 31 bits the entry's offset, 0 if free |
-//! | rules | per rule two u32: the entry's offset, the sort's number |
+//! | head | seed u64, rules u32, never-rules u32, buckets u32, sorts u32 |
+//! | buckets | offset u32 of the bucket's entries, 0 if none; filter u32: two bits per entry, from its hash |
+//! | rules | offset u32 of the entry, number u32 of the sort |
 //! | sorts | what rules share: owner, side effect, source, licence, list as offset and length; category, listing, protocol |
-//! | texts | entries (rule u32, length u8, pattern) and the sorts' texts; offset 0 is no entry |
+//! | texts | per bucket a count u8 and entries (rule u32, length u8, pattern); the sorts' texts |
 //!
-//! Rules that are never blocked come first, so a rule's number tells whether it is one.
+//! A name that is not listed is mostly told from the filter alone, and a listed one from one more
+//! place in memory, where its bucket's patterns lie together. Rules that are never blocked come
+//! first, so a rule's number tells whether it is one.
 
 use super::{Category, Listing, Rule, list::HOST};
 use crate::event::Protocol;
@@ -36,10 +38,11 @@ pub enum TableError {
 }
 
 pub(super) const HEAD: usize = 24;
-pub(super) const SLOT: usize = 8;
+pub(super) const BUCKET: usize = 8;
 pub(super) const RULE: usize = 8;
 pub(super) const SORT: usize = 44;
-pub(super) const EXACT: u32 = 1 << 31;
+/// Of an entry, before its pattern.
+pub(super) const ENTRY: usize = 5;
 
 /// All rules, found by host.
 #[derive(Clone, Debug)]
@@ -48,7 +51,7 @@ pub struct HostTable {
     seed: u64,
     rules: u32,
     never: u32,
-    /// Slots are a power of two.
+    /// Buckets are a power of two.
     mask: usize,
     rules_at: usize,
     sorts_at: usize,
@@ -72,11 +75,11 @@ impl HostTable {
         };
         let seed = word(head, 0) as u64 | ((word(head, 4) as u64) << 32);
         let (rules, never) = (word(head, 8), word(head, 12));
-        let (slots, sorts) = (word(head, 16) as usize, word(head, 20) as usize);
-        let rules_at = HEAD + slots * SLOT;
+        let (buckets, sorts) = (word(head, 16) as usize, word(head, 20) as usize);
+        let rules_at = HEAD + buckets * BUCKET;
         let sorts_at = rules_at + rules as usize * RULE;
         let texts_at = sorts_at + sorts * SORT;
-        Self { bytes, seed, rules, never, mask: slots - 1, rules_at, sorts_at, texts_at }
+        Self { bytes, seed, rules, never, mask: buckets - 1, rules_at, sorts_at, texts_at }
     }
 
     /// A table of any rules, their patterns as [`super::parse_list`] gives them. Of two rules with
@@ -118,27 +121,38 @@ impl HostTable {
     /// Offers every rule of one name to `best`. `whole`: the name is the host and no suffix of it.
     #[inline]
     fn probe(&self, bytes: &[u8], hash: u64, name: &[u8], whole: bool, best: &mut Option<Hit>) {
-        let mut slot = (hash >> 32) as usize & self.mask;
-        // The builder bounds the length of a run of slots and leaves half of them free.
-        while let Some(content) = u64_at(bytes, HEAD + slot * SLOT) {
-            let entry = content as u32;
-            if entry == 0 {
-                return;
-            }
-            let exact = entry & EXACT != 0;
-            if (content >> 32) as u32 == hash as u32 && (whole || !exact) {
-                let at = self.texts_at + (entry & !EXACT) as usize;
-                if let Some((rule, pattern)) = entry_at(bytes, at)
-                    && pattern.get(usize::from(!exact)..) == Some(name)
-                {
-                    let hit = Hit { rule, never: rule < self.never, exact };
-                    if best.is_none_or(|b| (hit.never, hit.exact) >= (b.never, b.exact)) {
-                        *best = Some(hit);
-                    }
+        let at = HEAD + (bucket(hash) & self.mask) * BUCKET;
+        let Some(content) = bytes.get(at..).and_then(|b| b.first_chunk()) else { return };
+        let content = u64::from_le_bytes(*content);
+        let wanted = filter(hash);
+        if (content >> 32) as u32 & wanted == wanted {
+            self.compare(bytes, content as u32, name, whole, best);
+        }
+    }
+
+    /// Goes through the entries of a bucket; the builder bounds their number.
+    fn compare(
+        &self,
+        bytes: &[u8],
+        offset: u32,
+        name: &[u8],
+        whole: bool,
+        best: &mut Option<Hit>,
+    ) -> Option<()> {
+        let (&count, mut rest) = bytes.get(self.texts_at + offset as usize..)?.split_first()?;
+        for _ in 0..count {
+            let (rule, pattern) = entry(rest)?;
+            rest = rest.get(ENTRY + pattern.len()..)?;
+            let exact = pattern.len() == name.len();
+            let fits = if exact { whole } else { pattern.len() == name.len() + 1 };
+            if fits && pattern.ends_with(name) {
+                let hit = Hit { rule, never: rule < self.never, exact };
+                if best.is_none_or(|b| (hit.never, hit.exact) >= (b.never, b.exact)) {
+                    *best = Some(hit);
                 }
             }
-            slot = (slot + 1) & self.mask;
         }
+        Some(())
     }
 
     /// The rule of an id that [`Self::lookup`] gave. An id of another table may give an empty rule
@@ -146,9 +160,9 @@ impl HostTable {
     pub fn rule(&self, id: RuleId) -> Rule<'_> {
         let read = || {
             let record = self.rules_at + id.0 as usize * RULE;
-            let entry = u32_at(&self.bytes, record)?;
+            let offset = u32_at(&self.bytes, record)?;
             let sort = self.sorts_at + u32_at(&self.bytes, record + 4)? as usize * SORT;
-            let (_, pattern) = entry_at(&self.bytes, self.texts_at + entry as usize)?;
+            let (_, pattern) = entry(self.bytes.get(self.texts_at + offset as usize..)?)?;
             let text = |index: usize| {
                 let start = self.texts_at + u32_at(&self.bytes, sort + index * 8)? as usize;
                 let end = start + u32_at(&self.bytes, sort + index * 8 + 4)? as usize;
@@ -206,22 +220,28 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
-}
-
-/// Number and pattern of a rule.
-fn entry_at(bytes: &[u8], at: usize) -> Option<(u32, &[u8])> {
-    let (head, rest) = bytes.get(at..)?.split_first_chunk::<5>()?;
+/// Number and pattern of the rule whose entry these bytes begin with.
+fn entry(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let (head, rest) = bytes.split_first_chunk::<ENTRY>()?;
     let [a, b, c, d, length] = *head;
     Some((u32::from_le_bytes([a, b, c, d]), rest.get(..usize::from(length))?))
+}
+
+/// The bucket of a hash, before the mask.
+pub(super) fn bucket(hash: u64) -> usize {
+    (hash >> 32) as usize
+}
+
+/// The bits that a hash sets in its bucket's filter.
+pub(super) fn filter(hash: u64) -> u32 {
+    1 << (hash & 31) | 1 << (hash >> 5 & 31)
 }
 
 /// A hash of a name that is read from its end, so that each suffix has one on the way.
 ///
 /// Folded 128-bit multiplication, as in wyhash. The same on every machine, because the table is
-/// built on one and read on another. Who asks for names cannot make it slow: runs of slots come
-/// from the listed names alone, and the builder bounds them.
+/// built on one and read on another. Who asks for names cannot make it slow: what lies in a bucket
+/// comes from the listed names alone, and the builder bounds it.
 #[derive(Clone, Copy)]
 pub(super) struct Hash(pub(super) u64, u64, u32);
 
@@ -264,4 +284,173 @@ impl Hash {
 fn fold(value: u64) -> u64 {
     let product = u128::from(value) * 0xa076_1d64_78bd_642f_u128;
     (product as u64) ^ ((product >> 64) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(pattern: &str, listing: Listing) -> Rule<'_> {
+        Rule {
+            pattern,
+            owner: "O",
+            category: Category::Ads,
+            listing,
+            side_effect: "E",
+            protocol: Some(Protocol::Ut),
+            source: "S",
+            licence: "L",
+            list: "t@1",
+        }
+    }
+
+    fn found<'a>(table: &'a HostTable, host: &str) -> Option<&'a str> {
+        table.lookup(host).map(|id| table.rule(id).pattern)
+    }
+
+    #[test]
+    fn exact_beats_suffix_and_longer_beats_shorter() {
+        let patterns = [".example.com", ".a.example.com", "a.example.com", "x.y.a.example.com"];
+        for turn in 0..patterns.len() {
+            let mut order = patterns;
+            order.rotate_left(turn);
+            let table = HostTable::from_rules(order.map(|p| rule(p, Listing::Block))).unwrap();
+            for (host, expected) in [
+                ("example.com", Some(".example.com")),
+                ("b.example.com", Some(".example.com")),
+                ("a.example.com", Some("a.example.com")),
+                ("b.a.example.com", Some(".a.example.com")),
+                ("y.a.example.com", Some(".a.example.com")),
+                ("x.y.a.example.com", Some("x.y.a.example.com")),
+                ("w.x.y.a.example.com", Some(".a.example.com")),
+                ("notexample.com", None),
+                ("example.com.evil.org", None),
+                ("com", None),
+                ("", None),
+                (".", None),
+                ("..example.com", Some(".example.com")),
+                ("xample.com", None),
+            ] {
+                assert_eq!(found(&table, host), expected, "{host}");
+            }
+        }
+    }
+
+    #[test]
+    fn never_block_beats_every_other_rule() {
+        let table = HostTable::from_rules([
+            rule("a.d.example.com", Listing::Block),
+            rule(".b.d.example.com", Listing::Record),
+            rule(".d.example.com", Listing::Never),
+            rule("c.d.example.com", Listing::Never),
+            rule(".example.com", Listing::Block),
+        ])
+        .unwrap();
+        for (host, expected) in [
+            ("a.d.example.com", ".d.example.com"),
+            ("x.b.d.example.com", ".d.example.com"),
+            ("c.d.example.com", "c.d.example.com"),
+            ("d.example.com", ".d.example.com"),
+            ("example.com", ".example.com"),
+        ] {
+            assert_eq!(found(&table, host), Some(expected), "{host}");
+        }
+    }
+
+    #[test]
+    fn of_two_rules_with_one_pattern_the_later_wins_unless_the_earlier_is_never() {
+        use Listing::{Allow, Block, Never};
+        for (first, second, kept) in
+            [(Block, Allow, Allow), (Never, Block, Never), (Block, Never, Never)]
+        {
+            let rules = [rule("a.example.com", first), rule("a.example.com", second)];
+            let table = HostTable::from_rules(rules).unwrap();
+            assert_eq!(table.len(), 1);
+            let id = table.lookup("a.example.com").unwrap();
+            assert_eq!(table.rule(id).listing, kept);
+        }
+    }
+
+    #[test]
+    fn a_rule_comes_back_as_it_was_given() {
+        let mut given = vec![rule("a.example.com", Listing::Block)];
+        given.push(Rule {
+            protocol: None,
+            side_effect: "",
+            ..rule(".b.example.com", Listing::Allow)
+        });
+        for category in Category::ALL {
+            for listing in [Listing::Record, Listing::Block] {
+                let mut one = rule("c.example.com", listing);
+                one.category = *category;
+                given.truncate(2);
+                given.push(one);
+                let table = HostTable::from_rules(given.iter().copied()).unwrap();
+                assert_eq!(table.rules().collect::<Vec<_>>(), given);
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_table_knows_nothing() {
+        let table = HostTable::from_rules([]).unwrap();
+        assert!(table.is_empty());
+        assert_eq!(table.lookup("a.example.com"), None);
+        assert_eq!(table.rule(RuleId(0)).listing, Listing::Allow);
+        assert_eq!(HostTable::builtin().rule(RuleId(u32::MAX)).pattern, "");
+    }
+
+    #[test]
+    fn a_host_that_is_too_long_is_not_looked_for() {
+        let table = HostTable::from_rules([rule(".example.com", Listing::Block)]).unwrap();
+        let long = format!("{}example.com", "a.".repeat(121));
+        assert_eq!(long.len(), HOST);
+        assert_eq!(found(&table, &long), Some(".example.com"));
+        assert_eq!(found(&table, &format!("b{long}")), None);
+    }
+
+    /// What the table does, written down once more without hashes.
+    fn slow<'a>(rules: &[Rule<'a>], host: &str) -> Option<&'a str> {
+        let covers = |r: &&Rule<'a>| {
+            r.pattern == host
+                || r.pattern.starts_with('.')
+                    && (host.ends_with(r.pattern) || host == &r.pattern[1..])
+        };
+        let rank = |r: &&Rule<'a>| {
+            let never = r.listing == Listing::Never;
+            (never, !r.pattern.starts_with('.'), r.pattern.len())
+        };
+        rules.iter().filter(covers).max_by_key(rank).map(|r| r.pattern)
+    }
+
+    #[test]
+    fn thousands_of_names_are_found_as_by_comparing_them_one_by_one() {
+        let words = ["a", "bb", "tracker8", "tracker09", "eighteen-character"];
+        let mut names = vec!["com".to_owned(), "cn".to_owned()];
+        for level in 0..5 {
+            let start = names.len().saturating_sub(2 * 5_usize.pow(level));
+            for parent in names[start..].to_vec() {
+                names.extend(words.iter().map(|word| format!("{word}.{parent}")));
+            }
+        }
+        let patterns: Vec<_> = names
+            .iter()
+            .enumerate()
+            .filter(|(n, name)| name.contains('.') && n % 3 == 0)
+            .map(|(n, name)| if n % 2 == 0 { format!(".{name}") } else { name.clone() })
+            .collect();
+        let listing = |n: usize| if n.is_multiple_of(50) { Listing::Never } else { Listing::Block };
+        let rules: Vec<_> =
+            patterns.iter().enumerate().map(|(n, pattern)| rule(pattern, listing(n))).collect();
+        let table = HostTable::from_rules(rules.iter().copied()).unwrap();
+        let mut hits = 0;
+        for name in names.iter().step_by(7) {
+            for host in [name.clone(), format!("x.{name}"), format!("{name}x")] {
+                let expected = slow(&rules, &host);
+                hits += usize::from(expected.is_some());
+                assert_eq!(found(&table, &host), expected, "{host}");
+            }
+        }
+        assert!(hits > 500, "{hits}");
+    }
 }
