@@ -209,3 +209,181 @@ fn add_hosts(policy: &mut Policy, entries: Vec<HostEntry>, at: &At<'_>) -> Resul
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> (usize, usize, String) {
+        let error = parse(text).unwrap_err();
+        (error.line, error.column, error.expected)
+    }
+
+    #[test]
+    fn the_shortest_policy_blocks_for_all() {
+        let policy = parse("version = 1").unwrap();
+        assert_eq!(format!("{policy:?}"), format!("{:?}", Policy::default()));
+        assert_eq!(policy.setting(None), Setting::Block);
+    }
+
+    #[test]
+    fn the_example_of_the_docs_is_read() {
+        let doc = include_str!("../../../docs/policy.md");
+        let example = doc.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+        let policy = parse(example).unwrap();
+        assert_eq!(policy.setting(Some(10_123)), Setting::Record);
+        assert_eq!(policy.setting(Some(10_200)), Setting::Off);
+        assert_eq!(policy.setting(Some(1)), Setting::Block);
+        for uid in [10_140, 1_010_140] {
+            assert_eq!(policy.package(uid), Some("com.miui.player"));
+        }
+        assert_eq!(policy.paused_until, Some("2026-11-21T08:15:00Z".parse().unwrap()));
+        assert_eq!(policy.apps[1].when_blocked, WhenBlocked::Capture);
+        assert_eq!(policy.apps[0].when_blocked, WhenBlocked::Refuse);
+        assert_eq!(policy.categories[&Category::Config], Listing::Record);
+        let timed = &policy.overrides["tracking.intl.miui.com"][0];
+        assert_eq!(timed.until, Some("2026-11-21T07:00:00Z".parse().unwrap()));
+    }
+
+    #[test]
+    fn every_category_of_the_docs_is_one_and_none_is_missing() {
+        let doc = include_str!("../../../docs/signatures.md");
+        let row = doc.lines().find(|line| line.starts_with("| `category`")).unwrap();
+        let words: Vec<_> = row.split('`').skip(3).step_by(2).collect();
+        let known: Vec<_> = Category::ALL.iter().map(|c| c.as_str()).collect();
+        assert_eq!(words, known);
+    }
+
+    #[test]
+    fn an_error_names_line_and_column() {
+        let app = "version = 1\n[[app]]\npackage = \"a\"\nuid = 1\n";
+        for (text, line, column, expected) in [
+            ("", 1, 1, "missing field `version`"),
+            ("version = 2\nnew = 1", 1, 11, "expected version 1"),
+            ("version = \"1\"", 1, 11, "invalid type: string \"1\", expected i64"),
+            (
+                "version = 1\ndefualt = \"block\"",
+                2,
+                1,
+                "unknown field `defualt`, expected one of `version`, `default`, `block_at`, `when_blocked`, `paused_until`, `categories`, `app`, `host`",
+            ),
+            (
+                "version = 1\ndefault = \"stop\"",
+                2,
+                11,
+                "unknown variant `stop`, expected one of `block`, `record`, `off`",
+            ),
+            (
+                "version = 1\npaused_until = \"soon\"",
+                2,
+                16,
+                "expected a time such as 2026-11-21T08:00:00Z",
+            ),
+            (
+                "version = 1\npaused_until = 2026-11-21T08:00:00",
+                2,
+                16,
+                "expected a time such as 2026-11-21T08:00:00Z",
+            ),
+            (
+                "version = 1\npaused_until = 2026-11-21",
+                2,
+                16,
+                "expected a time such as 2026-11-21T08:00:00Z",
+            ),
+            ("version = 1\n[categories]\nspy = \"block\"", 3, 1, "unknown variant `spy`"),
+            (
+                "version = 1\n[categories]\npush = \"never\"",
+                3,
+                8,
+                "expected `allow`, `record` or `block`",
+            ),
+            (
+                "version = 1\n[[host]]\nhost = \"a.example.com\"\nverdict = \"stop\"",
+                4,
+                11,
+                "unknown variant `stop`, expected one of `allow`, `record`, `capture`, `block`",
+            ),
+            (
+                "version = 1\n[[host]]\nhost = \"https://a\"\nverdict = \"allow\"",
+                3,
+                8,
+                "expected a host such as a.example.com, or .example.com for all under it",
+            ),
+            (
+                "version = 1\n[[host]]\nhost = \"a.example.com\"\nverdict = \"allow\"\nuntil = 5",
+                5,
+                9,
+                "expected a time such as 2026-11-21T08:00:00Z",
+            ),
+            (
+                "version = 1\n[[app]]\npackage = \"a\"\nuid = -1",
+                4,
+                7,
+                "invalid value: integer `-1`, expected a user id such as 10123, or a list of them",
+            ),
+            (
+                "version = 1\n[[app]]\npackage = \"a\"\nuid = [1, \"2\"]",
+                4,
+                11,
+                "invalid type: string \"2\", expected u32",
+            ),
+            (
+                &format!("{app}colour = 1"),
+                5,
+                1,
+                "unknown field `colour`, expected one of `package`, `uid`, `setting`, `when_blocked`",
+            ),
+            (
+                &format!("{app}[[app]]\npackage = \"b\"\nuid = 1"),
+                7,
+                7,
+                "expected each user id once",
+            ),
+            (
+                &format!("{app}[[app]]\npackage = \"b\"\nuid = [2, 3, 2]"),
+                7,
+                14,
+                "expected each user id once",
+            ),
+            (
+                &format!("{app}[[app]]\npackage = \"a\"\nuid = 2"),
+                6,
+                11,
+                "expected each package once; list its user ids together",
+            ),
+            ("version = 1\n[[app]]\nuid = 1", 2, 1, "missing field `package`"),
+            ("version = 1\nwhen_blocked = \"ü\" x", 2, 20, "unexpected key or value"),
+        ] {
+            let (at_line, at_column, message) = refused(text);
+            assert_eq!((at_line, at_column), (line, column), "{text}: {message}");
+            assert!(message.starts_with(expected), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_host_stands_once_for_good_and_once_for_a_time() {
+        let host = "[[host]]\nhost = \"a.example.com\"\nverdict = \"allow\"\n";
+        let timed = format!("{host}until = 2026-11-21T08:00:00Z\n");
+        let own = format!("{host}app = \"a\"\n");
+        assert!(parse(&format!("version = 1\n{host}{timed}{own}")).is_ok());
+        for twice in [host, &timed, &own] {
+            let (line, column, _) = refused(&format!("version = 1\n{twice}{twice}"));
+            assert_eq!((line, column), (twice.lines().count() + 3, 8));
+        }
+    }
+
+    #[test]
+    fn a_time_is_read_bare_or_quoted_with_any_offset() {
+        let utc: Time = "2026-11-21T08:00:00Z".parse().unwrap();
+        for text in [
+            "2026-11-21T08:00:00Z",
+            "2026-11-21 08:00:00Z",
+            "2026-11-21T09:30:00.000+01:30",
+            "\"2026-11-20T23:00:00-09:00\"",
+        ] {
+            let policy = parse(&format!("version = 1\npaused_until = {text}")).unwrap();
+            assert_eq!(policy.paused_until, Some(utc), "{text}");
+        }
+    }
+}

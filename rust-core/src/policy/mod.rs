@@ -309,3 +309,6 @@ fn reason(table: &HostTable, why: Why<'_>) -> Reason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,264 @@
+//! What counts first, and whether names agree with flows.
+
+use super::*;
+
+const NOW: i64 = 1_795_248_000_000; // 2026-11-21T08:00:00Z
+
+fn table() -> HostTable {
+    let row = |pattern, category, listing| Rule {
+        pattern,
+        owner: "O",
+        category,
+        listing,
+        side_effect: "E",
+        protocol: None,
+        source: "S",
+        licence: "fact",
+        list: "t@1",
+    };
+    HostTable::from_rules([
+        row("block.example.com", Category::Analytics, Listing::Block),
+        row(".record.example.com", Category::LogService, Listing::Record),
+        row("allow.example.com", Category::Push, Listing::Allow),
+        row(".never.example.com", Category::Account, Listing::Never),
+    ])
+    .unwrap()
+}
+
+fn policy(text: &str) -> Policy {
+    Policy::parse(&format!("version = 1\n{text}")).unwrap()
+}
+
+const APPS: &str = "
+[[app]]
+package = \"block\"
+uid = 1
+[[app]]
+package = \"record\"
+uid = [2, 102]
+setting = \"record\"
+[[app]]
+package = \"off\"
+uid = 3
+setting = \"off\"
+[[app]]
+package = \"capture\"
+uid = 4
+setting = \"block\"
+when_blocked = \"capture\"
+";
+
+fn host(host: &str, verdict: &str, more: &str) -> String {
+    format!("[[host]]\nhost = \"{host}\"\nverdict = \"{verdict}\"\n{more}\n")
+}
+
+/// Verdict, reason and rule, written short.
+fn decided(policy: &Policy, uid: Option<u32>, host: &str) -> String {
+    let host = Some(host).filter(|h| !h.is_empty());
+    let Decision { verdict, reason } = policy.decide(&table(), NOW, uid, host);
+    let listed = matches!(
+        reason.code,
+        ReasonCode::ListedHost | ReasonCode::AppRecord | ReasonCode::NeverBlock
+    );
+    assert_eq!(reason.list.as_deref(), listed.then_some("t@1"));
+    format!("{verdict} {} {}", reason.code, reason.rule.unwrap_or_default()).trim_end().to_owned()
+}
+
+#[test]
+fn each_step_beats_those_below_it() {
+    let paused = "paused_until = 2026-11-21T08:00:01Z";
+    let block = "block.example.com";
+    let own = host(block, "record", "app = \"block\"");
+    let all = host(block, "capture", "");
+    let never = host(".never.example.com", "block", "");
+    let cases: &[(&str, Option<u32>, &str, &str)] = &[
+        // The list.
+        (APPS, Some(1), block, "block listed-host block.example.com"),
+        (APPS, None, block, "block listed-host block.example.com"),
+        (APPS, Some(99), block, "block listed-host block.example.com"),
+        (APPS, Some(4), block, "capture listed-host block.example.com"),
+        (APPS, Some(1), "x.record.example.com", "record listed-host .record.example.com"),
+        (APPS, Some(4), "x.record.example.com", "record listed-host .record.example.com"),
+        (APPS, Some(1), "allow.example.com", "allow listed-host allow.example.com"),
+        (APPS, Some(1), "never.example.com", "allow never-block .never.example.com"),
+        (APPS, Some(1), "example.com", "allow unknown-allow"),
+        (APPS, Some(1), "", "allow unknown-allow"),
+        // The app.
+        (APPS, Some(2), block, "record app-record block.example.com"),
+        (APPS, Some(102), block, "record app-record block.example.com"),
+        (APPS, Some(2), "record.example.com", "record app-record .record.example.com"),
+        (APPS, Some(2), "allow.example.com", "allow listed-host allow.example.com"),
+        (APPS, Some(2), "never.example.com", "allow never-block .never.example.com"),
+        (APPS, Some(2), "example.com", "allow unknown-allow"),
+        (APPS, Some(3), block, "allow app-off"),
+        (APPS, Some(3), "", "allow app-off"),
+        (APPS, Some(3), "never.example.com", "allow never-block .never.example.com"),
+        // The file's own settings.
+        ("default = \"off\"", None, block, "allow app-off"),
+        ("default = \"record\"", Some(9), block, "record app-record block.example.com"),
+        ("when_blocked = \"capture\"", None, block, "capture listed-host block.example.com"),
+        (
+            "[categories]\npush = \"block\"",
+            None,
+            "allow.example.com",
+            "block listed-host allow.example.com",
+        ),
+        ("[categories]\nanalytics = \"allow\"", None, block, "allow listed-host block.example.com"),
+        (
+            "[categories]\naccount = \"block\"",
+            None,
+            "never.example.com",
+            "allow never-block .never.example.com",
+        ),
+        // Pause.
+        (paused, None, block, "allow paused"),
+        (paused, None, "", "allow paused"),
+        (paused, None, "never.example.com", "allow never-block .never.example.com"),
+        (&format!("{paused}\n{APPS}"), Some(3), block, "allow paused"),
+        (&format!("{paused}\n{all}"), None, block, "capture host-override block.example.com"),
+        // Overrides.
+        (&never, None, "x.never.example.com", "block host-override .never.example.com"),
+        (&format!("{APPS}{all}"), Some(3), block, "capture host-override block.example.com"),
+        (&format!("{APPS}{all}{own}"), Some(1), block, "record host-override block.example.com"),
+        (&format!("{APPS}{all}{own}"), Some(2), block, "capture host-override block.example.com"),
+        (&format!("{APPS}{own}"), None, block, "block listed-host block.example.com"),
+        (
+            &host("new.example.com", "block", ""),
+            None,
+            "new.example.com",
+            "block host-override new.example.com",
+        ),
+        (&host("new.example.com", "block", ""), None, "a.new.example.com", "allow unknown-allow"),
+    ];
+    for (text, uid, host, expected) in cases {
+        assert_eq!(decided(&policy(text), *uid, host), *expected, "{uid:?} {host} under {text}");
+    }
+}
+
+#[test]
+fn among_overrides_the_app_counts_first_and_then_the_longer_host() {
+    let text = [
+        APPS,
+        &host(".example.com", "record", "app = \"block\""),
+        &host(".a.example.com", "capture", ""),
+        &host("a.example.com", "block", ""),
+        &host(".example.com", "allow", ""),
+    ]
+    .concat();
+    let policy = policy(&text);
+    for (uid, host, expected) in [
+        (Some(1), "a.example.com", "record host-override .example.com"),
+        (None, "a.example.com", "block host-override a.example.com"),
+        (None, "b.a.example.com", "capture host-override .a.example.com"),
+        (None, "example.com", "allow host-override .example.com"),
+        (None, "notexample.com", "allow unknown-allow"),
+    ] {
+        assert_eq!(decided(&policy, uid, host), expected, "{uid:?} {host}");
+    }
+}
+
+#[test]
+fn an_override_ends_with_the_millisecond_that_it_names() {
+    let text = [
+        host("block.example.com", "allow", "until = 2026-11-21T08:00:00Z"),
+        host("block.example.com", "record", ""),
+    ]
+    .concat();
+    let (policy, table) = (policy(&text), table());
+    let at = |now| policy.decide(&table, now, None, Some("block.example.com")).verdict;
+    assert_eq!([at(NOW - 1), at(NOW)], [Verdict::Allow, Verdict::Record]);
+}
+
+#[test]
+fn a_pause_ends_with_the_millisecond_that_it_names() {
+    let (policy, table) = (policy("paused_until = 2026-11-21T08:00:00Z"), table());
+    let at = |now| policy.decide(&table, now, None, Some("block.example.com")).reason.code;
+    assert_eq!([at(NOW - 1), at(NOW)], [ReasonCode::Paused, ReasonCode::ListedHost]);
+}
+
+/// Policies that differ in everything that bears on a verdict.
+fn many() -> Vec<Policy> {
+    let mut policies = Vec::new();
+    for default in ["block", "record", "off"] {
+        for head in ["", "when_blocked = \"capture\"", "paused_until = 2026-11-22T08:00:00Z"] {
+            for apps in ["", APPS] {
+                for over in [
+                    String::new(),
+                    host(".example.com", "allow", ""),
+                    host(".never.example.com", "block", "app = \"off\""),
+                    host("example.com", "capture", "app = \"nobody\""),
+                    host("block.example.com", "allow", "app = \"block\""),
+                    host("block.example.com", "block", ""),
+                    host(".example.com", "block", "until = 2026-11-21T07:59:59Z"),
+                ] {
+                    for at in ["connection", "name"] {
+                        let lead = format!("default = \"{default}\"\nblock_at = \"{at}\"\n{head}");
+                        policies.push(policy(&format!("{lead}\n{apps}{over}")));
+                    }
+                }
+            }
+        }
+    }
+    policies
+}
+
+const HOSTS: [&str; 6] = [
+    "block.example.com",
+    "a.record.example.com",
+    "allow.example.com",
+    "never.example.com",
+    "example.com",
+    "example.org",
+];
+
+/// An id of every app, of none, and of no known one.
+const UIDS: [Option<u32>; 7] = [None, Some(1), Some(2), Some(102), Some(3), Some(4), Some(99)];
+
+#[test]
+fn a_name_concerns_us_exactly_if_some_app_gets_other_than_allow() {
+    let (table, mut concerned) = (table(), 0);
+    for policy in many() {
+        for host in HOSTS {
+            let expected = UIDS
+                .iter()
+                .any(|&uid| policy.decide(&table, NOW, uid, Some(host)).verdict != Verdict::Allow);
+            assert_eq!(policy.concerns(&table, NOW, host), expected, "{host} {policy:?}");
+            concerned += usize::from(expected);
+        }
+    }
+    assert!(concerned > 100, "{concerned}");
+}
+
+#[test]
+fn a_name_is_refused_exactly_if_every_app_is_blocked_and_names_are_where_to_block() {
+    let (table, mut refused) = (table(), 0);
+    for policy in many() {
+        for host in HOSTS {
+            let decide = |uid| policy.decide(&table, NOW, uid, Some(host));
+            let all = UIDS.iter().all(|&uid| decide(uid).verdict == Verdict::Block);
+            let expected = (policy.block_at == BlockAt::Name && all).then(|| decide(None).reason);
+            assert_eq!(policy.refuses_name(&table, NOW, host), expected, "{host} {policy:?}");
+            refused += usize::from(all && policy.block_at == BlockAt::Name);
+        }
+    }
+    assert!(refused > 5, "{refused}");
+}
+
+#[test]
+fn a_rule_against_what_the_phone_needs_is_obeyed_with_a_warning() {
+    let text = [
+        host("a.never.example.com", "block", ""),
+        host(".example.com", "record", "app = \"nobody\""),
+        host("never.example.com", "allow", ""),
+        host("example.com", "block", ""),
+    ]
+    .concat();
+    let touched = |host: &str| Warning::NeverBlockHost {
+        host: host.to_owned(),
+        rule: ".never.example.com".to_owned(),
+        side_effect: "E".to_owned(),
+    };
+    let unknown = Warning::UnknownApp { host: ".example.com".into(), package: "nobody".into() };
+    let expected = [unknown, touched(".example.com"), touched("a.never.example.com")];
+    assert_eq!(policy(&text).warnings(&table()), expected);
+}
