@@ -73,6 +73,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
             sender.send(record);
         }),
     };
+    raise_descriptor_limit();
     let (plane, control) = DataPlane::new(parts).map_err(Failure::new)?;
     let outcome = drive(plane, &control, &args);
     let closed = writer.close();
@@ -225,6 +226,16 @@ fn parse_resolv_conf(text: &str) -> Vec<SocketAddr> {
         .map(|addr| SocketAddr::new(addr, DNS_PORT))
         .take(3)
         .collect()
+}
+
+/// Takes as many descriptors as the system allows: each flow holds one.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        log::info!("the limit of open files stays as it is ({error})");
+    }
 }
 
 /// Two numbers that nobody outside can guess.

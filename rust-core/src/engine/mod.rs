@@ -10,6 +10,7 @@ mod inspect;
 mod local;
 mod resolver;
 mod tcp;
+mod timers;
 mod udp;
 
 pub use counters::{Counters, Drop};
@@ -163,27 +164,14 @@ impl Engine {
     /// When [`Engine::handle_timeout`] is due, on the clock of [`Now::mono_us`]; `None` while
     /// nothing waits for time.
     pub fn deadline(&mut self) -> Option<i64> {
-        while let Some(Reverse((at, token))) = self.timers.peek() {
-            let due = match self.flows.get_mut(*token) {
-                Some(Flow::Tcp(flow)) => flow.deadline,
-                Some(Flow::Udp(flow)) => flow.deadline,
-                Some(Flow::Lookup(flow)) => flow.deadline,
-                None => None,
-            };
-            if due == Some(*at) {
-                break;
-            }
-            self.timers.pop();
-        }
-        let flows = self.timers.peek().map(|Reverse((at, _))| *at);
+        let flows = self.first_timer().map(|(at, _)| at);
         [flows, self.questions.deadline()].into_iter().flatten().min()
     }
 
     /// Handles all that is due. [`Engine::flush`] follows.
     pub fn handle_timeout(&mut self, now: Now, fx: &mut dyn Effects) {
         self.questions_due(now, fx);
-        while self.deadline().is_some_and(|at| at <= now.mono_us) {
-            let Some(Reverse((_, token))) = self.timers.pop() else { break };
+        while let Some(token) = self.take_due(now.mono_us) {
             match self.flows.get_mut(token) {
                 Some(Flow::Tcp(_)) => self.tcp_due(now, token, fx),
                 Some(Flow::Udp(_)) => self.udp_due(now, token, fx),
@@ -225,12 +213,6 @@ impl Engine {
             self.evict(now, oldest, fx);
         }
         self.flows.insert(tuple, flow)
-    }
-
-    fn arm(&mut self, token: Token, at: Option<i64>) {
-        if let Some(at) = at {
-            self.timers.push(Reverse((at, token)));
-        }
     }
 
     /// The verdict for an app's flow to a name, and the facts to be stored.

@@ -4,6 +4,7 @@
 //! An answer never carries the verdict of the app that asked: phones share one cache among apps.
 //! Nothing is cached here.
 
+use super::timers::Timer;
 use super::{Drop, Effects, Engine, Flow, Now, Received, Sent, keyed};
 use crate::dns::{self, DnsError, DomainName, Query, Response, qtype, rcode};
 use crate::event::{FlowFacts, FlowId, Reason, Transport, Verdict};
@@ -128,7 +129,7 @@ pub(super) struct Lookup {
     id: u16,
     sent: usize,
     reply: Vec<u8>,
-    pub(super) deadline: Option<i64>,
+    pub(super) timer: Timer,
 }
 
 /// What a listed name gets.
@@ -470,10 +471,9 @@ impl Engine {
         // The lookup has its own deadline; the question must not be sent again meanwhile.
         question.sent_us = i64::MAX;
         let resolver = self.config.resolvers.get(question.resolver).copied();
-        let deadline = now.mono_us + TIMEOUT_US;
-        let lookup = Lookup { id, sent: 0, reply: Vec::new(), deadline: Some(deadline) };
+        let lookup = Lookup { id, sent: 0, reply: Vec::new(), timer: Timer::default() };
         let token = self.begin(now, None, Flow::Lookup(lookup), fx);
-        self.arm(token, Some(deadline));
+        self.set_timer(token, Some(now.mono_us + TIMEOUT_US));
         let connected = resolver.map(|to| fx.connect(token, Proto::Tcp, to));
         if connected.is_none_or(|result| result.is_err()) {
             self.lookup_failed(now, token, fx);

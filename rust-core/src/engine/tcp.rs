@@ -6,6 +6,7 @@
 
 use super::inspect::Inspect;
 use super::local::{Local, Taken};
+use super::timers::Timer;
 use super::{ConnectError, Drop, Effects, Engine, Flow, Now, Owner, Readiness, Received, Sent};
 use super::{is_resolver, resolver::Asker};
 use crate::event::{FlowFacts, FlowId, Record, Verdict};
@@ -31,7 +32,7 @@ pub(super) struct TcpFlow {
     queued: bool,
     up: u64,
     down: u64,
-    pub(super) deadline: Option<i64>,
+    pub(super) timer: Timer,
 }
 
 enum Phase {
@@ -133,7 +134,7 @@ impl Engine {
             queued: false,
             up: 0,
             down: 0,
-            deadline: None,
+            timer: Timer::default(),
         };
         let token = self.begin(now, Some(tuple), Flow::Tcp(flow), fx);
         if let Some(slot) = slot {
@@ -186,10 +187,9 @@ impl Engine {
     fn seek(&mut self, now: Now, token: Token, slot: Slot, fx: &mut dyn Effects) {
         let deadline = now.mono_us + limits::CONNECT_TIMEOUT.as_micros() as i64;
         if let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) {
-            flow.deadline = Some(deadline);
             flow.phase = Phase::Resolving { open_questions: 2 };
         }
-        self.arm(token, Some(deadline));
+        self.set_timer(token, Some(deadline));
         let Some(entry) = self.pool.entry(slot) else { return };
         if entry.real(now.mono_us).is_some() {
             return self.first_connect(now, token, fx);
@@ -299,7 +299,7 @@ impl Engine {
         let syn = flow.syn;
         self.stack.ingress(now.mono_us, &syn[..flow.syn_len], &mut socket, fx);
         flow.phase = Phase::Open(Box::new(Open { socket, peer, inspect }));
-        flow.deadline = None;
+        self.set_timer(token, None);
         self.mark(token);
     }
 
@@ -418,10 +418,7 @@ impl Engine {
         let deadline = self.stack.deadline(now.mono_us, &open.socket);
         // A millisecond at least: the kernel's queue may be full, and a spin would not empty it.
         let deadline = deadline.map(|at| at.max(now.mono_us + 1000));
-        if flow.deadline != deadline {
-            flow.deadline = deadline;
-            self.arm(token, deadline);
-        }
+        self.set_timer(token, deadline);
     }
 
     /// Gives an answer of the virtual resolver to the connection that asked.
@@ -437,7 +434,6 @@ impl Engine {
 
     pub(super) fn tcp_due(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
-        flow.deadline = None;
         match flow.phase {
             Phase::Open(_) => self.mark(token),
             _ => self.connect_failed(now, token, ConnectError::Unreachable, fx),

@@ -3,6 +3,7 @@
 //! Never reads into a datagram beyond its first byte, and keeps one datagram at most while the
 //! verdict and the address are not known; UDP may lose the rest.
 
+use super::timers::Timer;
 use super::{Drop, Effects, Engine, Flow, Now, Owner, Readiness, Received, Sent, is_resolver};
 use crate::event::{FlowFacts, Record, Transport, Verdict};
 use crate::flow::Token;
@@ -23,7 +24,7 @@ pub(super) struct UdpFlow {
     used_us: i64,
     up: u64,
     down: u64,
-    pub(super) deadline: Option<i64>,
+    pub(super) timer: Timer,
 }
 
 enum Phase {
@@ -67,10 +68,10 @@ impl Engine {
             used_us: now.mono_us,
             up: 0,
             down: 0,
-            deadline: Some(now.mono_us + IDLE_US),
+            timer: Timer::default(),
         };
         let token = self.begin(now, Some(packet.tuple), Flow::Udp(flow), fx);
-        self.arm(token, Some(now.mono_us + IDLE_US));
+        self.set_timer(token, Some(now.mono_us + IDLE_US));
         self.pool.pin(slot);
         if let Owner::Known(uid) = fx.owner(token, &packet.tuple) {
             self.udp_owner(now, token, uid, fx);
@@ -213,8 +214,7 @@ impl Engine {
         if idle_until <= now.mono_us {
             return self.udp_end(now, token, fx);
         }
-        flow.deadline = Some(idle_until);
-        self.arm(token, Some(idle_until));
+        self.set_timer(token, Some(idle_until));
     }
 
     fn refuse_first(&mut self, token: Token, fx: &mut dyn Effects) {

@@ -97,7 +97,7 @@ impl Device for Port<'_> {
     }
 
     fn transmit(&mut self, _: Instant) -> Option<Tx<'_>> {
-        self.sink.ready().then(|| Tx { out: self.out, sink: self.sink })
+        self.sink.ready().then_some(Tx { out: self.out, sink: self.sink })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
@@ -221,7 +221,7 @@ impl Socket {
 
     /// Lends room for bytes to the app; `f` says how many it filled.
     pub fn send<R>(&mut self, f: impl FnOnce(&mut [u8]) -> (usize, R)) -> Option<R> {
-        self.tcp().send(|room| f(room)).ok()
+        self.tcp().send(f).ok()
     }
 
     /// No more bytes to the app: its end of the stream comes after what is queued.
@@ -244,7 +244,7 @@ impl Socket {
     /// bound, and so no timer.
     pub fn watch_acks(&mut self) {
         let pending = !self.is_flushed();
-        let timeout = pending.then(|| TCP_TIMEOUT.try_into().ok()).flatten();
+        let timeout = pending.then_some(TCP_TIMEOUT.into());
         self.tcp().set_timeout(timeout);
     }
 }
