@@ -84,10 +84,12 @@ pub fn base64(text: &str) -> Unpacked<'static> {
     let padding = digits.len() - end;
     digits.truncate(end);
     // One digit alone holds six bits: the byte that it began is missing.
-    let short = digits.len() % 4 == 1;
-    if short {
-        digits.pop();
-    }
+    let lone = if digits.len() % 4 == 1 { digits.pop() } else { None };
+    let short = lone.map(|digit| match digit {
+        b'+' | b'/' | b'-' | b'_' => UnpackError::Truncated,
+        _ if digit.is_ascii_alphanumeric() => UnpackError::Truncated,
+        _ => UnpackError::Malformed,
+    });
     let engine = if url_safe { &BASE64_URL } else { &BASE64 };
     let (decoded, error) = match engine.decode(&digits) {
         Err(base64::DecodeError::InvalidByte(at, _)) => {
@@ -95,7 +97,7 @@ pub fn base64(text: &str) -> Unpacked<'static> {
             (engine.decode(&digits), Some(UnpackError::Malformed))
         }
         decoded if padding > 2 => (decoded, Some(UnpackError::Malformed)),
-        decoded => (decoded, short.then_some(UnpackError::Truncated)),
+        decoded => (decoded, short),
     };
     match decoded {
         Ok(bytes) => Unpacked { bytes: Cow::Owned(bytes), error },
@@ -279,9 +281,14 @@ mod tests {
 
     #[test]
     fn broken_base64_is_named() {
-        for (text, before) in
-            [("Zg=a", ""), ("Zg====", "f"), ("Zm9vZ*9v", "foo"), ("天气", ""), ("\0\0\0\0", "")]
-        {
+        for (text, before) in [
+            ("Zg=a", ""),
+            ("Zg====", "f"),
+            ("Zm9v*", "foo"),
+            ("Zm9vZ*9v", "foo"),
+            ("天气", ""),
+            ("\0\0\0\0", ""),
+        ] {
             let expected =
                 Unpacked { error: Some(UnpackError::Malformed), ..whole(before.as_bytes()) };
             assert_eq!(base64(text), expected, "{text}");
