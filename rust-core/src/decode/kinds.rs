@@ -42,7 +42,6 @@ const fn within(event: &'static str, name: &'static str, kind: Kind) -> Rule {
 #[rustfmt::skip]
 const RULES: &[Rule] = &[
     // The SDK's own bookkeeping says nothing about the owner.
-    of(Sensors, "lib.$lib_detail", FeatureUsed),
     of(Sensors, "lib.*", Kind::Other),
 
     // Mint Browser.
@@ -84,6 +83,9 @@ const RULES: &[Rule] = &[
     of(Sensors, "item_id", ContentViewed),
     of(Sensors, "item_type", ContentViewed),
     of(Sensors, "query.r", DeviceFact),
+    within("$pageview", "$title", VisitedPage),
+    within("$WebClick", "$title", VisitedPage),
+    within("$WebStay", "$title", VisitedPage),
     web("$url", VisitedPage),
     web("$referrer", VisitedPage),
     web("$latest_referrer", VisitedPage),
@@ -105,8 +107,6 @@ const RULES: &[Rule] = &[
     any("$resume_from_background", FeatureUsed),
     any("event_duration", FeatureUsed),
     any("$event_duration", FeatureUsed),
-    any("$is_first_day", FeatureUsed),
-    any("$is_first_time", FeatureUsed),
     any("$os", DeviceFact),
     any("$os_version", DeviceFact),
     any("$manufacturer", DeviceFact),
@@ -120,8 +120,8 @@ const RULES: &[Rule] = &[
     any("$browser_version", DeviceFact),
     any("$user_agent", DeviceFact),
     any("$device_id", Identifier),
-    any("$app_id", FeatureUsed),
-    any("$app_name", FeatureUsed),
+    any("$app_id", DeviceFact),
+    any("$app_name", DeviceFact),
     any("$app_version", DeviceFact),
     any("$carrier", NetworkFact),
     any("$network_type", NetworkFact),
@@ -219,12 +219,19 @@ const RULES: &[Rule] = &[
     any("utm_*", Advertising),
 ];
 
-/// What the field at `path`, nearest name `name`, tells. [`Kind::Other`] where no rule speaks.
+/// What senders write where they have nothing to say; the last four are those of the Sensors
+/// Analytics SDK for browsers.
+#[rustfmt::skip]
+const NOTHING: &[&str] = &[
+    "", "null", "{}", "[]",
+    "url的domain解析失败", "未取到值", "未取到值_直接打开", "取值异常",
+];
+
+/// What the field at `path`, nearest name `name`, tells. [`Kind::Other`] where no rule speaks or
+/// the value says nothing.
 pub fn kind(protocol: Protocol, event: &str, path: &str, name: &str, value: &str) -> Kind {
-    RULES
-        .iter()
-        .find(|rule| rule.fits(protocol, event, path, name, value))
-        .map_or(Kind::Other, |r| r.kind)
+    let mut rules = RULES.iter().filter(|_| !NOTHING.contains(&value));
+    rules.find(|r| r.fits(protocol, event, path, name, value)).map_or(Kind::Other, |r| r.kind)
 }
 
 impl Rule {
@@ -306,6 +313,15 @@ mod tests {
         assert_eq!(sensors("", "properties.$utm_source", "x"), Advertising);
         assert_eq!(sensors("$AppStart", "event", "$AppStart"), FeatureUsed);
         assert_eq!(kind(Protocol::Onetrack, "", "0.B.LAT", "LAT", "1"), Location);
+    }
+
+    #[test]
+    fn a_value_that_says_nothing_has_no_kind() {
+        let search = |value| sensors("search", "properties.search_word", value);
+        assert_eq!(
+            (search("x"), search(""), search("未取到值")),
+            (Search, Kind::Other, Kind::Other)
+        );
     }
 
     #[test]

@@ -8,6 +8,8 @@ pub mod json;
 pub mod kinds;
 mod sensors;
 pub mod unpack;
+#[cfg(test)]
+mod vectors;
 
 use crate::event::{
     Check, Event, Field, FlowFacts, Identifier, Kind, Payload, Problem, ProblemCode, Protocol,
