@@ -211,3 +211,113 @@ fn is_package(text: &str) -> bool {
     };
     text.len() <= 255 && text.contains('.') && text.split('.').all(part)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{FlowId, Reason, ReasonCode, Verdict};
+
+    const BODY: &[u8] =
+        include_bytes!("../../tests/data/sensors/android-batch-gzip.body").as_slice();
+
+    fn post(target: &str, headers: &[(&str, &str)], body: &[u8]) -> Request {
+        Request {
+            method: "POST".into(),
+            target: target.into(),
+            headers: headers.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
+            body: body.to_vec(),
+            body_size: body.len() as u64,
+            cut: false,
+        }
+    }
+
+    fn facts(package: &str) -> FlowFacts {
+        FlowFacts {
+            flow: FlowId(1),
+            time_ms: 5,
+            uid: Some(10_123),
+            package: Some(package.into()),
+            host: Some("sa.example.com".into()),
+            server: None,
+            port: 80,
+            transport: Transport::Tcp,
+            verdict: Verdict::Record,
+            reason: Reason { code: ReasonCode::ListedHost, rule: None, list: None },
+        }
+    }
+
+    #[test]
+    fn events_of_a_flow_share_its_facts_and_their_payload() {
+        let request = post("/sa", &[("Host", "other.example.com")], BODY);
+        let events = events(Some(&facts("com.uploader")), Some(9), &request);
+        assert_eq!(events.len(), 9);
+        for event in &events {
+            assert_eq!((event.time, event.transport), (Some(Time(9)), Some(Transport::Http)));
+            assert_eq!(event.host.as_deref(), Some("sa.example.com"));
+            assert_eq!(event.verdict, Some(Verdict::Record));
+            assert_eq!(event.payload, events[0].payload);
+            assert_eq!(event.checks["crc"], Check::Ok);
+        }
+        let payload = events[0].payload.clone().unwrap();
+        assert_eq!((payload.size, payload.stored), (BODY.len() as u64, false));
+        assert_eq!(events[0].app.hint.as_deref(), Some("com.farmerbb.notepad"));
+        assert_eq!(events[2].app.hint, None);
+    }
+
+    #[test]
+    fn an_app_that_sends_for_itself_gets_no_hint() {
+        let events = events(Some(&facts("com.farmerbb.notepad")), None, &post("/", &[], BODY));
+        assert_eq!((events[0].time, events[0].app.hint.as_deref()), (Some(Time(5)), None));
+    }
+
+    #[test]
+    fn what_nobody_recognises_is_still_one_event() {
+        let events = events(None, None, &post("/", &[], b"abc"));
+        let [event] = events.as_slice() else { panic!("{events:?}") };
+        assert_eq!(event.protocol, Some(Protocol::Unknown));
+        assert_eq!((event.state, event.decoder.as_deref()), (State::Undecodable, None));
+        assert_eq!(event.kinds, [Kind::Other]);
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(event.payload.as_ref().unwrap().sha256, abc);
+    }
+
+    #[test]
+    fn problems_of_the_whole_stand_in_the_first_event() {
+        let cut = Request { body_size: 9999, ..post("/", &[], BODY) };
+        let events = events(None, None, &cut);
+        assert_eq!(events[0].problems, [problem(ProblemCode::Truncated, "")]);
+        assert!(events[1..].iter().all(|e| e.problems.is_empty()));
+        assert_eq!(events[0].payload.as_ref().unwrap().size, 9999);
+    }
+
+    #[test]
+    fn a_content_coding_that_cannot_be_undone_is_named() {
+        let decoded = decode(&post("/sa", &[("Content-Encoding", "br")], b"x"));
+        assert_eq!(decoded.problems, [problem(ProblemCode::Unsupported, "")]);
+    }
+
+    #[test]
+    fn hosts_come_from_the_target_or_the_header() {
+        for (target, header, expected) in [
+            ("/", "Sa.Example.COM.:8106", Some("sa.example.com")),
+            ("http://u:p@a.example:80/x?y", "b.example", Some("a.example")),
+            ("http://a.example?x=http://b", "", Some("a.example")),
+            ("/go?to=http://x/", "[fd00::1]:80", Some("fd00::1")),
+            ("/", "", None),
+        ] {
+            let request = post(target, &[("Host", header)], b"");
+            assert_eq!(host(&request).as_deref(), expected, "{target} {header}");
+        }
+        assert_eq!(payload(&post("/", &[], b"")), None);
+    }
+
+    #[test]
+    fn packages_are_told_from_other_text() {
+        for good in ["com.miui.home", "a.b", "Com.x_1.y2"] {
+            assert!(is_package(good), "{good}");
+        }
+        for bad in ["", "notepad", "com.", ".com", "com.1x", "com.a-b", "31000000.1"] {
+            assert!(!is_package(bad), "{bad}");
+        }
+    }
+}

@@ -399,3 +399,312 @@ fn finish(
     let (fields, ids) = fields(Protocol::Sensors, name, flat.leaves);
     DecodedEvent { event, event_time, app_hint, fields, ids, problems: flat.problems }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::decode as decode_request;
+    use crate::event::{IdKind, Kind};
+    use crate::http::Request;
+    use base64::Engine as _;
+    use std::io::Write as _;
+
+    const EVENT: &str = r#"{"type":"track","event":"e","time":1795248000123,"distinct_id":"d1"}"#;
+
+    fn base64(bytes: &[u8]) -> String {
+        base64::engine::general_purpose::STANDARD.encode(bytes)
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let level = flate2::Compression::default();
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn escape(text: &str) -> String {
+        text.bytes().map(|b| format!("%{b:02X}")).collect()
+    }
+
+    fn request(method: &str, target: &str, body: impl Into<Vec<u8>>) -> Request {
+        let body = body.into();
+        let body_size = body.len() as u64;
+        let (method, target) = (method.into(), target.into());
+        Request { method, target, body, body_size, ..Request::default() }
+    }
+
+    fn read(body: impl Into<Vec<u8>>) -> Decoded {
+        decode_request(&request("POST", "/", body))
+    }
+
+    /// The events of a list that stands in the form as it is.
+    fn list(json: &str) -> Decoded {
+        read(format!("gzip=0&data_list={}", escape(json)))
+    }
+
+    fn names(decoded: &Decoded) -> Vec<Option<&str>> {
+        decoded.events.iter().map(|e| e.event.as_deref()).collect()
+    }
+
+    fn codes(problems: &[Problem]) -> Vec<(ProblemCode, &str)> {
+        problems.iter().map(|p| (p.code, p.path.as_str())).collect()
+    }
+
+    fn value<'a>(event: &'a DecodedEvent, path: &str) -> Option<&'a str> {
+        event.fields.iter().find(|f| f.path == path).map(|f| f.value.as_str())
+    }
+
+    #[test]
+    fn the_hash_is_that_of_java() {
+        for (text, hash) in [
+            ("", 0),
+            ("hello", 99_162_322),
+            ("polygenelubricants", i32::MIN),
+            ("\u{1f600}", 1_772_899),
+        ] {
+            assert_eq!(java_hash(text), hash, "{text}");
+        }
+    }
+
+    #[test]
+    fn synthetic_forms_of_every_sdk_decode_alike() {
+        let array = format!("[{EVENT}]");
+        let packed = escape(&base64(&gzip(array.as_bytes())));
+        let plain = base64(EVENT.as_bytes());
+        let crc = java_hash(&plain);
+        let plain = escape(&plain);
+        for (method, target, body) in [
+            ("POST", "/sa?project=x", format!("crc=1&gzip=1&data_list={packed}")),
+            ("POST", "/anything", format!("data_list={packed}&gzip=1&instant_event=true")),
+            ("POST", "/", format!("gzip=0&data_list={}", escape(&base64(array.as_bytes())))),
+            ("POST", "/", format!("data={}&gzip=1", escape(&base64(&gzip(EVENT.as_bytes()))))),
+            ("POST", "/", format!("data={plain}&ext=crc%3D{crc}")),
+            ("GET", &format!("/sa.gif?project=x&data={plain}&ext=crc%3D{crc}"), String::new()),
+            ("GET", &format!("http://h/p.gif?data={plain}"), String::new()),
+            ("POST", &format!("/sa.gif?data={plain}"), String::new()),
+            ("POST", "/", format!("data_list={}", escape(&array))),
+        ] {
+            let decoded = decode_request(&request(method, target, body.clone()));
+            assert_eq!(decoded.protocol, Protocol::Sensors, "{method} {target} {body}");
+            assert_eq!((decoded.state, decoded.decoder), (State::Decoded, DECODER));
+            assert_eq!(names(&decoded), [Some("e")], "{method} {target} {body}");
+            assert_eq!(decoded.events[0].event_time, Some(Time(1_795_248_000_123)));
+        }
+    }
+
+    #[test]
+    fn the_checksum_is_compared_and_never_required() {
+        let text = base64(EVENT.as_bytes());
+        let crc = |rest: &str| read(format!("data={}{rest}", escape(&text))).checks["crc"];
+        let hash = java_hash(&text);
+        assert_eq!(crc(""), Check::Absent);
+        assert_eq!(crc(&format!("&crc={hash}")), Check::Ok);
+        assert_eq!(crc(&format!("&ext=crc%3D{hash}\n")), Check::Ok);
+        assert_eq!(crc("&crc=1"), Check::Mismatch);
+        assert_eq!(crc("&crc=99999999999"), Check::Mismatch);
+        assert_eq!(crc("&crc=x"), Check::Mismatch);
+    }
+
+    #[test]
+    fn a_plus_that_was_not_escaped_is_restored() {
+        let json = EVENT.replace("\"d1\"", "\">>>>>>\"");
+        let text = base64(json.as_bytes());
+        assert!(text.contains('+'));
+        let decoded = read(format!("data={text}&crc={}", java_hash(&text)));
+        assert_eq!(value(&decoded.events[0], "distinct_id"), Some(">>>>>>"));
+        assert_eq!(decoded.checks["crc"], Check::Ok);
+    }
+
+    #[test]
+    fn every_type_is_named_and_tracks_by_their_event() {
+        for kind in TYPES {
+            let json =
+                format!(r#"[{{"type":"{kind}","event":"$E","distinct_id":"d","lib":{{}}}}]"#);
+            let decoded = list(&json);
+            let name = if *kind == "track" { "$E" } else { kind };
+            assert_eq!((names(&decoded), codes(&decoded.problems)), (vec![Some(name)], vec![]));
+            assert_eq!(decoded.events[0].problems, []);
+        }
+    }
+
+    #[test]
+    fn records_of_items_need_neither_distinct_id_nor_properties() {
+        let json = r#"[{"type":"item_set","item_type":"book","item_id":"1","properties":{"a":1}},
+            {"type":"item_delete","item_type":"book","item_id":"1","_track_id":-5}]"#;
+        let decoded = list(json);
+        assert_eq!(names(&decoded), [Some("item_set"), Some("item_delete")]);
+        assert_eq!(value(&decoded.events[1], "_track_id"), Some("-5"));
+        assert!(decoded.events.iter().all(|e| e.problems.is_empty()));
+    }
+
+    #[test]
+    fn one_broken_event_among_many_is_named_and_the_others_come_out() {
+        let decoded = list(&format!(r#"[{EVENT},17,{{}},{{"a":1}},{EVENT}]"#));
+        assert_eq!(names(&decoded), [Some("e"), None, Some("e")]);
+        let malformed = |path| (ProblemCode::Malformed, path);
+        assert_eq!(codes(&decoded.problems), [malformed("data_list.1"), malformed("data_list.2")]);
+        assert_eq!(codes(&decoded.events[1].problems), [malformed("type")]);
+        assert_eq!(value(&decoded.events[1], "a"), Some("1"));
+        assert_eq!(decoded.state, State::Decoded);
+    }
+
+    #[test]
+    fn an_event_that_breaks_off_keeps_what_it_said() {
+        let decoded = list(&format!(r#"[{EVENT}, {{"type":"track","event":"f","prop"#));
+        assert_eq!(names(&decoded), [Some("e"), Some("f")]);
+        assert_eq!(codes(&decoded.events[1].problems), [(ProblemCode::Truncated, "")]);
+        let decoded = list(&format!("[{EVENT},"));
+        assert_eq!(codes(&decoded.problems), [(ProblemCode::Truncated, "data_list")]);
+    }
+
+    #[test]
+    fn times_and_types_out_of_bounds_are_named() {
+        for time in ["99999999999999999", "1e400", "\"x\"", "null", "-99999999999999999999"] {
+            let decoded = list(&format!("[{}]", EVENT.replace("1795248000123", time)));
+            assert_eq!(decoded.events[0].event_time, None, "{time}");
+            let problems = codes(&decoded.events[0].problems);
+            assert_eq!(problems, [(ProblemCode::Malformed, "time")], "{time}");
+        }
+        let odd = list(&format!("[{}]", EVENT.replace("\"track\"", "\"new_type\"")));
+        assert_eq!(names(&odd), [Some("new_type")]);
+        assert_eq!(codes(&odd.events[0].problems), [(ProblemCode::Unsupported, "type")]);
+    }
+
+    #[test]
+    fn synthetic_encrypted_uploads_show_key_version_and_sizes() {
+        for gzip in ["9", "13"] {
+            let payload = base64(&[7; 48]);
+            let json = format!(
+                r#"[{{"ekey":"a2V5","pkv":2,"payloads":["{payload}","*"],"flush_time":1795248000123}}]"#
+            );
+            let body = format!("crc={}&gzip={gzip}&data_list={}", java_hash(&json), escape(&json));
+            let decoded = read(body);
+            assert_eq!((decoded.state, decoded.checks["crc"]), (State::Encrypted, Check::Ok));
+            let [event] = decoded.events.as_slice() else { panic!("{decoded:?}") };
+            assert_eq!(value(event, "ekey"), Some("a2V5"));
+            assert_eq!(value(event, "pkv"), Some("2"));
+            assert_eq!(value(event, "payloads.0.size"), Some("48"));
+            assert_eq!(event.event_time, Some(Time(1_795_248_000_123)));
+            assert_eq!(
+                codes(&event.problems),
+                [(ProblemCode::Encrypted, "payloads"), (ProblemCode::Malformed, "payloads.1")]
+            );
+        }
+        let opaque = read("gzip=13&data_list=%00%01%02");
+        assert_eq!((opaque.state, opaque.events.len()), (State::Encrypted, 0));
+        assert_eq!(codes(&opaque.problems), [(ProblemCode::Encrypted, "data_list")]);
+    }
+
+    #[test]
+    fn other_formats_and_plain_forms_are_not_claimed() {
+        let mixpanel = base64(br#"{"event":"e","properties":{"token":"t","distinct_id":"d"}}"#);
+        for body in [
+            format!("data={}", escape(&mixpanel)),
+            "data=hello".to_owned(),
+            "data_list=hello".to_owned(),
+            "data=[1,2,3]".to_owned(),
+            String::new(),
+            "\0\u{1}\u{2}".to_owned(),
+        ] {
+            let decoded = read(body.clone());
+            assert_eq!((decoded.protocol, decoded.decoder), (Protocol::Unknown, ""), "{body}");
+            assert_eq!(decoded.state, State::Undecodable);
+        }
+        let page = decode_request(&request("GET", "/debugger", ""));
+        assert_eq!(page.protocol, Protocol::Unknown);
+    }
+
+    #[test]
+    fn broken_payloads_end_undecodable_with_their_reason() {
+        let bomb = base64(&gzip(&vec![b' '; limits::UNPACKED + 1]));
+        for (body, code) in [
+            (format!("gzip=1&data_list={}", escape(&bomb)), ProblemCode::TooLarge),
+            ("gzip=1&data_list=%21%21".to_owned(), ProblemCode::Malformed),
+            ("gzip=1&data_list=H4sIAAAA".to_owned(), ProblemCode::Truncated),
+            (format!("gzip=1&data_list={}", escape(&base64(b"text"))), ProblemCode::Malformed),
+            (format!("gzip=7&crc=1&data_list={}", escape(&base64(b"x"))), ProblemCode::Unsupported),
+        ] {
+            let decoded = read(body);
+            assert_eq!((decoded.protocol, decoded.state), (Protocol::Sensors, State::Undecodable));
+            let problems = codes(&decoded.problems);
+            assert!(problems.contains(&(code, "data_list")), "{code}: {problems:?}");
+            assert_eq!(decoded.events, []);
+        }
+    }
+
+    #[test]
+    fn a_wrong_gzip_checksum_decodes_and_is_named() {
+        let mut packed = gzip(format!("[{EVENT}]").as_bytes());
+        let at = packed.len() - 6;
+        packed[at] ^= 0x10;
+        let decoded = read(format!("gzip=1&data_list={}", escape(&base64(&packed))));
+        assert_eq!(names(&decoded), [Some("e")]);
+        assert_eq!(codes(&decoded.problems), [(ProblemCode::CheckFailed, "data_list")]);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_replaced_and_named() {
+        let bytes = [&EVENT.as_bytes()[..EVENT.len() - 3], b"\xff\"}"].concat();
+        let decoded = read(format!("data={}", escape(&base64(&bytes))));
+        assert_eq!(value(&decoded.events[0], "distinct_id"), Some("d\u{fffd}"));
+        assert_eq!(codes(&decoded.problems), [(ProblemCode::Malformed, "data")]);
+        let zeros = list(&format!("[{EVENT}\0]"));
+        assert_eq!(names(&zeros), [Some("e")]);
+        assert_eq!(codes(&zeros.problems), [(ProblemCode::Malformed, "data_list")]);
+    }
+
+    #[test]
+    fn deep_and_huge_lists_are_bounded() {
+        let deep = EVENT.replace("\"d1\"", &format!("{}{}", "[".repeat(9000), "]".repeat(9000)));
+        let decoded = list(&format!("[{deep},{EVENT}]"));
+        assert_eq!(names(&decoded), [Some("e"), Some("e")]);
+        assert_eq!(decoded.events[0].problems[0].code, ProblemCode::TooDeep);
+        let most = limits::EVENTS_PER_REQUEST;
+        let huge = list(&format!("[{EVENT}{}]", format!(",{EVENT}").repeat(most)));
+        assert_eq!(huge.events.len(), most);
+        assert_eq!(codes(&huge.problems), [(ProblemCode::TooLarge, "data_list")]);
+    }
+
+    #[test]
+    fn a_probe_for_a_collector_is_recognised() {
+        let decoded = decode_request(&request("GET", "/debug?project=x", ""));
+        assert_eq!((decoded.protocol, decoded.state), (Protocol::Sensors, State::Decoded));
+        assert_eq!(names(&decoded), [Some("debug-probe")]);
+        assert_eq!(decode_request(&request("POST", "/debug", "x")).protocol, Protocol::Unknown);
+    }
+
+    #[test]
+    fn what_stands_beside_the_payload_is_shown() {
+        let event =
+            EVENT.replace("\"d1\"", r#""d1","properties":{"$app_id":"com.mi.globalbrowser"}"#);
+        let body = format!("gzip=0&data_list={}&instant_event=true", escape(&format!("[{event}]")));
+        let mut request = request("POST", "/sa?project=global_browser_mini&r=IN", body);
+        request.headers.push(("Dry-Run".into(), "true".into()));
+        let decoded = decode_request(&request);
+        let [event] = decoded.events.as_slice() else { panic!("{decoded:?}") };
+        for (path, expected) in [
+            ("query.project", "global_browser_mini"),
+            ("query.r", "IN"),
+            ("form.instant_event", "true"),
+            ("header.Dry-Run", "true"),
+        ] {
+            assert_eq!(value(event, path), Some(expected), "{path}");
+        }
+        assert_eq!(value(event, "query.gzip"), None);
+        assert_eq!(event.app_hint.as_deref(), Some("com.mi.globalbrowser"));
+        assert_eq!(event.fields[3].kind, Kind::Identifier);
+        assert_eq!((event.ids[0].kind, event.ids[0].value.as_str()), (IdKind::DistinctId, "d1"));
+    }
+
+    #[test]
+    fn content_codings_around_the_form_are_undone() {
+        let body = gzip(format!("data={}", escape(&base64(EVENT.as_bytes()))).as_bytes());
+        let mut coded = request("POST", "/", body);
+        coded.headers.push(("Content-Encoding".into(), "gzip".into()));
+        assert_eq!(names(&decode_request(&coded)), [Some("e")]);
+        coded.body.truncate(coded.body.len() - 3);
+        let cut = decode_request(&coded);
+        assert_eq!(names(&cut), [Some("e")]);
+        assert_eq!(codes(&cut.problems)[0], (ProblemCode::Truncated, ""));
+    }
+}
