@@ -1,7 +1,9 @@
 //! Whole requests against the committed bodies: every field, every truncation, many mutations.
 
 use super::{decode, events};
-use crate::event::{Check, ProblemCode, Protocol, State};
+use crate::event::{
+    Check, Event, IdKind, Kind, ProblemCode, Protocol, ReasonCode, State, Transport, Verdict,
+};
 use crate::http::Request;
 use crate::limits;
 
@@ -106,6 +108,40 @@ fn a_body_cut_in_half_still_tells_its_first_events() {
     assert_eq!((cut.protocol, cut.state), (Protocol::Sensors, State::Decoded));
     assert!(cut.events.len() > 1, "{}", cut.events.len());
     assert_eq!(cut.events[0].event.as_deref(), Some("search"));
+}
+
+const DESCRIPTION: &str = include_str!("../../../docs/events.md");
+
+#[test]
+fn the_example_in_the_description_is_an_event_with_its_keys_in_order() {
+    let start = DESCRIPTION.find("```json\n").unwrap() + 8;
+    let example = &DESCRIPTION[start..];
+    let example = &example[..example.find("```").unwrap()];
+    let event: Event = serde_json::from_str(example).unwrap();
+    // Beyond spaces, which no text of the example holds, writing it again changes nothing.
+    let written = serde_json::to_string(&event).unwrap();
+    assert_eq!(written, example.replace([' ', '\n'], ""));
+}
+
+#[test]
+fn the_codes_in_the_description_are_all_codes() {
+    fn line<T: std::fmt::Display>(name: &str, all: &[T]) -> String {
+        let codes: Vec<_> = all.iter().map(ToString::to_string).collect();
+        format!("| `{name}` | {} |", codes.join(", "))
+    }
+    for expected in [
+        line("transport", Transport::ALL),
+        line("verdict", Verdict::ALL),
+        line("state", State::ALL),
+        line("reason.code", ReasonCode::ALL),
+        line("protocol", Protocol::ALL),
+        line("kinds", Kind::ALL),
+        line("ids.kind", IdKind::ALL),
+        line("checks", Check::ALL),
+        line("problems.code", ProblemCode::ALL),
+    ] {
+        assert!(DESCRIPTION.lines().any(|l| l == expected), "{expected}");
+    }
 }
 
 /// Xorshift (G. Marsaglia, 2003), so that a failure can be repeated.
