@@ -4,32 +4,19 @@
 //! Evidence: bodies recorded from three of the vendor's SDKs (`tests/data/sensors`); the encrypted
 //! forms are synthetic.
 
+mod event;
+
 use super::form::Form;
 use super::json::{self, Budget, Flat, Leaf};
 use super::unpack::{self, UnpackError};
-use super::{Decoded, DecodedEvent, Input, app_hint, fields, problem};
-use crate::event::{Check, Problem, ProblemCode, Protocol, State, Time};
+use super::{Decoded, DecodedEvent, Input, problem};
+use crate::event::{Check, Problem, ProblemCode, Protocol, State};
 use crate::limits;
+use event::Members;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 const DECODER: &str = "sensors/1";
-
-/// Every `type` of an event.
-const TYPES: &[&str] = &[
-    "track",
-    "track_signup",
-    "track_id_bind",
-    "track_id_unbind",
-    "profile_set",
-    "profile_set_once",
-    "profile_unset",
-    "profile_increment",
-    "profile_append",
-    "profile_delete",
-    "item_set",
-    "item_delete",
-];
 
 /// Parameters that carry or describe the payload; the others are shown as fields.
 const CARRIERS: &[&str] = &["data_list", "data", "gzip", "crc", "ext"];
@@ -301,117 +288,19 @@ impl Contents {
     }
 }
 
-/// The members of one event.
-struct Members<'a>(&'a [(String, &'a RawValue)]);
-
-impl Members<'_> {
-    fn get(&self, name: &str) -> Option<&RawValue> {
-        self.0.iter().find(|(n, _)| n == name).map(|(_, raw)| *raw)
-    }
-
-    fn text(&self, name: &str) -> Option<String> {
-        self.get(name).and_then(json::string)
-    }
-
-    fn is_event(&self) -> bool {
-        let has = |name| self.get(name).is_some();
-        let known = self.text("type").is_some_and(|t| TYPES.contains(&t.as_str()));
-        let anchored = has("distinct_id") || has("item_id") || has("lib") || has("properties");
-        known && anchored || has("distinct_id") && has("lib")
-    }
-
-    fn is_encrypted(&self) -> bool {
-        self.get("ekey").is_some() && self.get("type").is_none()
-    }
-
-    fn event(&self, mut flat: Flat, extras: &[Leaf], budget: &mut Budget) -> DecodedEvent {
-        let kind = self.text("type").unwrap_or_default();
-        if kind.is_empty() {
-            flat.problems.push(problem(ProblemCode::Malformed, "type"));
-        } else if !TYPES.contains(&kind.as_str()) {
-            flat.problems.push(problem(ProblemCode::Unsupported, "type"));
-        }
-        let event_time = self.time("time", &mut flat);
-        let own = self.text("event").filter(|_| kind.is_empty() || kind == "track");
-        let name = own.or(Some(kind).filter(|k| !k.is_empty()));
-        let name = name.map(|n| json::cut(&n, limits::FIELD_PATH).to_owned());
-        for (key, raw) in self.0 {
-            flat.add(budget, key, key, raw);
-        }
-        finish(name, event_time, flat, extras, budget)
-    }
-
-    /// Milliseconds since 1970, as a number or as its digits in quotes.
-    fn time(&self, name: &str, flat: &mut Flat) -> Option<Time> {
-        let raw = self.get(name)?;
-        let digits = json::string(raw).unwrap_or_else(|| raw.get().to_owned());
-        let time = digits.parse().ok().and_then(Time::from_ms);
-        if time.is_none() {
-            flat.problems.push(problem(ProblemCode::Malformed, name));
-        }
-        time
-    }
-
-    /// Key, key version and sizes are all that can be seen.
-    fn encrypted(&self, mut flat: Flat, extras: &[Leaf], budget: &mut Budget) -> DecodedEvent {
-        let event_time = self.time("flush_time", &mut flat);
-        for (key, raw) in self.0 {
-            if !matches!(key.as_str(), "payloads" | "payload") {
-                flat.add(budget, key, key, raw);
-                continue;
-            }
-            flat.problems.push(problem(ProblemCode::Encrypted, key));
-            let single = || json::Parts { items: vec![*raw], problem: None };
-            let list = raw.get().starts_with('[');
-            let parts =
-                if list { json::items(raw.get(), limits::FIELDS_PER_EVENT) } else { single() };
-            for (place, item) in parts.items.iter().enumerate() {
-                let path = if list { format!("{key}.{place}") } else { key.clone() };
-                let packed = json::string(item).map(|text| unpack::base64(&text));
-                match packed {
-                    Some(packed) if packed.error.is_none() => {
-                        let size = packed.bytes.len().to_string();
-                        flat.put(budget, &format!("{path}.size"), "size", size, false);
-                    }
-                    _ => flat.problems.push(problem(ProblemCode::Malformed, path)),
-                }
-            }
-            if let Some(code) = parts.problem {
-                flat.problems.push(problem(code, key));
-            }
-        }
-        finish(None, event_time, flat, extras, budget)
-    }
-}
-
-fn finish(
-    event: Option<String>,
-    event_time: Option<Time>,
-    mut flat: Flat,
-    extras: &[Leaf],
-    budget: &mut Budget,
-) -> DecodedEvent {
-    for extra in extras {
-        flat.put(budget, &extra.path, &extra.key, extra.value.clone(), extra.text);
-    }
-    let app_hint = app_hint(&flat.leaves);
-    let name = event.as_deref().unwrap_or_default();
-    let (fields, ids) = fields(Protocol::Sensors, name, flat.leaves);
-    DecodedEvent { event, event_time, app_hint, fields, ids, problems: flat.problems }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::decode::decode as decode_request;
-    use crate::event::{IdKind, Kind};
+    use crate::event::{IdKind, Kind, Time};
     use crate::http::Request;
     use base64::Engine as _;
     use std::io::Write as _;
 
-    const EVENT: &str = r#"{"type":"track","event":"e","time":1795248000123,"distinct_id":"d1"}"#;
+    pub(super) const EVENT: &str =
+        r#"{"type":"track","event":"e","time":1795248000123,"distinct_id":"d1"}"#;
 
-    fn base64(bytes: &[u8]) -> String {
+    pub(super) fn base64(bytes: &[u8]) -> String {
         base64::engine::general_purpose::STANDARD.encode(bytes)
     }
 
@@ -422,7 +311,7 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    fn escape(text: &str) -> String {
+    pub(super) fn escape(text: &str) -> String {
         text.bytes().map(|b| format!("%{b:02X}")).collect()
     }
 
@@ -433,24 +322,24 @@ mod tests {
         Request { method, target, body, body_size, ..Request::default() }
     }
 
-    fn read(body: impl Into<Vec<u8>>) -> Decoded {
+    pub(super) fn read(body: impl Into<Vec<u8>>) -> Decoded {
         decode_request(&request("POST", "/", body))
     }
 
     /// The events of a list that stands in the form as it is.
-    fn list(json: &str) -> Decoded {
+    pub(super) fn list(json: &str) -> Decoded {
         read(format!("gzip=0&data_list={}", escape(json)))
     }
 
-    fn names(decoded: &Decoded) -> Vec<Option<&str>> {
+    pub(super) fn names(decoded: &Decoded) -> Vec<Option<&str>> {
         decoded.events.iter().map(|e| e.event.as_deref()).collect()
     }
 
-    fn codes(problems: &[Problem]) -> Vec<(ProblemCode, &str)> {
+    pub(super) fn codes(problems: &[Problem]) -> Vec<(ProblemCode, &str)> {
         problems.iter().map(|p| (p.code, p.path.as_str())).collect()
     }
 
-    fn value<'a>(event: &'a DecodedEvent, path: &str) -> Option<&'a str> {
+    pub(super) fn value<'a>(event: &'a DecodedEvent, path: &str) -> Option<&'a str> {
         event.fields.iter().find(|f| f.path == path).map(|f| f.value.as_str())
     }
 
@@ -516,28 +405,6 @@ mod tests {
     }
 
     #[test]
-    fn every_type_is_named_and_tracks_by_their_event() {
-        for kind in TYPES {
-            let json =
-                format!(r#"[{{"type":"{kind}","event":"$E","distinct_id":"d","lib":{{}}}}]"#);
-            let decoded = list(&json);
-            let name = if *kind == "track" { "$E" } else { kind };
-            assert_eq!((names(&decoded), codes(&decoded.problems)), (vec![Some(name)], vec![]));
-            assert_eq!(decoded.events[0].problems, []);
-        }
-    }
-
-    #[test]
-    fn records_of_items_need_neither_distinct_id_nor_properties() {
-        let json = r#"[{"type":"item_set","item_type":"book","item_id":"1","properties":{"a":1}},
-            {"type":"item_delete","item_type":"book","item_id":"1","_track_id":-5}]"#;
-        let decoded = list(json);
-        assert_eq!(names(&decoded), [Some("item_set"), Some("item_delete")]);
-        assert_eq!(value(&decoded.events[1], "_track_id"), Some("-5"));
-        assert!(decoded.events.iter().all(|e| e.problems.is_empty()));
-    }
-
-    #[test]
     fn one_broken_event_among_many_is_named_and_the_others_come_out() {
         let decoded = list(&format!(r#"[{EVENT},17,{{}},{{"a":1}},{EVENT}]"#));
         assert_eq!(names(&decoded), [Some("e"), None, Some("e")]);
@@ -555,44 +422,6 @@ mod tests {
         assert_eq!(codes(&decoded.events[1].problems), [(ProblemCode::Truncated, "")]);
         let decoded = list(&format!("[{EVENT},"));
         assert_eq!(codes(&decoded.problems), [(ProblemCode::Truncated, "data_list")]);
-    }
-
-    #[test]
-    fn times_and_types_out_of_bounds_are_named() {
-        for time in ["99999999999999999", "1e400", "\"x\"", "null", "-99999999999999999999"] {
-            let decoded = list(&format!("[{}]", EVENT.replace("1795248000123", time)));
-            assert_eq!(decoded.events[0].event_time, None, "{time}");
-            let problems = codes(&decoded.events[0].problems);
-            assert_eq!(problems, [(ProblemCode::Malformed, "time")], "{time}");
-        }
-        let odd = list(&format!("[{}]", EVENT.replace("\"track\"", "\"new_type\"")));
-        assert_eq!(names(&odd), [Some("new_type")]);
-        assert_eq!(codes(&odd.events[0].problems), [(ProblemCode::Unsupported, "type")]);
-    }
-
-    #[test]
-    fn synthetic_encrypted_uploads_show_key_version_and_sizes() {
-        for gzip in ["9", "13"] {
-            let payload = base64(&[7; 48]);
-            let json = format!(
-                r#"[{{"ekey":"a2V5","pkv":2,"payloads":["{payload}","*"],"flush_time":1795248000123}}]"#
-            );
-            let body = format!("crc={}&gzip={gzip}&data_list={}", java_hash(&json), escape(&json));
-            let decoded = read(body);
-            assert_eq!((decoded.state, decoded.checks["crc"]), (State::Encrypted, Check::Ok));
-            let [event] = decoded.events.as_slice() else { panic!("{decoded:?}") };
-            assert_eq!(value(event, "ekey"), Some("a2V5"));
-            assert_eq!(value(event, "pkv"), Some("2"));
-            assert_eq!(value(event, "payloads.0.size"), Some("48"));
-            assert_eq!(event.event_time, Some(Time(1_795_248_000_123)));
-            assert_eq!(
-                codes(&event.problems),
-                [(ProblemCode::Encrypted, "payloads"), (ProblemCode::Malformed, "payloads.1")]
-            );
-        }
-        let opaque = read("gzip=13&data_list=%00%01%02");
-        assert_eq!((opaque.state, opaque.events.len()), (State::Encrypted, 0));
-        assert_eq!(codes(&opaque.problems), [(ProblemCode::Encrypted, "data_list")]);
     }
 
     #[test]
