@@ -14,7 +14,6 @@ use crate::event::{Check, Problem, ProblemCode, Protocol, State};
 use crate::limits;
 use event::Members;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
 
 const DECODER: &str = "sensors/1";
 
@@ -44,7 +43,7 @@ struct Contents {
 pub(super) fn decode(input: &Input<'_>) -> Option<Decoded> {
     if is_probe(input) {
         let event = DecodedEvent { event: Some("debug-probe".to_owned()), ..Default::default() };
-        return Some(decoded(State::Decoded, Check::Absent, Vec::new(), vec![event]));
+        return Some(decoded(State::Decoded, None, Vec::new(), vec![event]));
     }
     let forms = [&input.form, &input.query];
     let carriers = forms.into_iter().flat_map(|form| {
@@ -68,12 +67,17 @@ fn last_step(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-fn decoded(state: State, crc: Check, problems: Vec<Problem>, events: Vec<DecodedEvent>) -> Decoded {
+fn decoded(
+    state: State,
+    crc: Option<Check>,
+    problems: Vec<Problem>,
+    events: Vec<DecodedEvent>,
+) -> Decoded {
     Decoded {
         state,
         protocol: Protocol::Sensors,
         decoder: DECODER,
-        checks: BTreeMap::from([("crc".to_owned(), crc)]),
+        checks: crc.map(|check| ("crc".to_owned(), check)).into_iter().collect(),
         problems,
         events,
     }
@@ -95,12 +99,9 @@ impl Carrier<'_> {
         }
         let state = self.state(&mut contents);
         problems.append(&mut contents.problems);
-        let mut decoded = decoded(state, crc, problems, contents.events);
         // Missing bytes explain a mismatch; it would say nothing about the sender.
-        if input.cut && crc == Check::Mismatch {
-            decoded.checks.clear();
-        }
-        Some(decoded)
+        let told = (!input.cut || crc != Check::Mismatch).then_some(crc);
+        Some(decoded(state, told, problems, contents.events))
     }
 
     /// Whether the parameters around the payload are this format's, whatever it holds.
@@ -499,6 +500,7 @@ mod tests {
         let decoded = decode_request(&request("GET", "/debug?project=x", ""));
         assert_eq!((decoded.protocol, decoded.state), (Protocol::Sensors, State::Decoded));
         assert_eq!(names(&decoded), [Some("debug-probe")]);
+        assert!(decoded.checks.is_empty());
         assert_eq!(decode_request(&request("POST", "/debug", "x")).protocol, Protocol::Unknown);
     }
 
