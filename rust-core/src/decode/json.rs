@@ -369,6 +369,8 @@ mod tests {
         let nest = |n: usize| format!("{}1{}", "[".repeat(n), "]".repeat(n));
         let fits = flat(&nest(limits::JSON_DEPTH - 1));
         assert_eq!((fits.leaves.len(), fits.problems.len()), (1, 0));
+        let over = flat(&nest(limits::JSON_DEPTH));
+        assert_eq!((over.leaves.len(), over.problems[0].code), (0, ProblemCode::TooDeep));
         let deep = flat(&format!(r#"{{"a":{},"b":2}}"#, nest(100_000)));
         assert_eq!(pairs(&deep), [("b", "2")]);
         assert_eq!(deep.problems[0].code, ProblemCode::TooDeep);
