@@ -380,6 +380,15 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_the_docs_is_read() {
+        let doc = include_str!("../../../docs/signatures.md");
+        let example = doc.split("```csv\n").nth(1).unwrap().split("```").next().unwrap();
+        let list = parse_list(example, "docs").unwrap();
+        let patterns: Vec<_> = list.rules().map(|rule| rule.pattern).collect();
+        assert_eq!(patterns, [".sa.example.com", "push.example.com"]);
+    }
+
+    #[test]
     fn comments_and_empty_lines_may_stand_between_rows() {
         let text = list("\n# list: not a name any more\na.example.com,O,ads,block,,,s,l\n\n");
         assert_eq!(parse_list(&text, "mine.csv").unwrap().id(), "mine@3");

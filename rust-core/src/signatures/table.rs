@@ -426,12 +426,12 @@ mod tests {
     #[test]
     fn thousands_of_names_are_found_as_by_comparing_them_one_by_one() {
         let words = ["a", "bb", "tracker8", "tracker09", "eighteen-character"];
-        let mut names = vec!["com".to_owned(), "cn".to_owned()];
-        for level in 0..5 {
-            let start = names.len().saturating_sub(2 * 5_usize.pow(level));
-            for parent in names[start..].to_vec() {
-                names.extend(words.iter().map(|word| format!("{word}.{parent}")));
-            }
+        let mut level = vec!["com".to_owned(), "cn".to_owned()];
+        let mut names = level.clone();
+        for _ in 0..5 {
+            let under = |parent: &String| words.map(|word| format!("{word}.{parent}"));
+            level = level.iter().flat_map(under).collect();
+            names.extend(level.iter().cloned());
         }
         let patterns: Vec<_> = names
             .iter()
