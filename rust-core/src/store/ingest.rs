@@ -13,8 +13,9 @@ use rusqlite::{Connection, Result, params};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// [`crate::decode::events`], or what a test puts in its place.
-pub(super) type Decode = fn(Option<&FlowFacts>, Option<i64>, &Request) -> Vec<Event>;
+/// Reads the events of a request, given its flow's facts and its time in milliseconds: usually
+/// [`crate::decode::events`].
+pub type Decode = fn(Option<&FlowFacts>, Option<i64>, &Request) -> Vec<Event>;
 
 /// Flows remembered at once. The engine holds [`FLOWS`]; the rest is room for flows whose end was
 /// dropped on the way.

@@ -21,10 +21,14 @@ mod writer;
 
 pub use error::{StoreError, StoreState};
 pub use filter::{AppFilter, BadFilter, Filter};
+pub use ingest::Decode;
 pub use queue::RecordSender;
 pub use reader::Reader;
 pub use stats::{Count, Gap, KindCount, KindDay, SeenIdentifier, Stats};
 pub use writer::{Summary, Writer};
+
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::path::PathBuf;
 

@@ -8,8 +8,10 @@ use rusqlite::{Connection, Result, TransactionBehavior, params};
 use std::collections::BTreeSet;
 
 const MS_PER_DAY: i64 = 86_400_000;
-/// Events deleted in one transaction.
+/// Events deleted in one transaction for their age.
 const CHUNK: i64 = 500;
+/// Events deleted in one transaction for the size: few, as none more than needed are to go.
+const SIZE_CHUNK: i64 = 50;
 /// Days that counters and gaps are kept.
 const COUNTER_DAYS: i64 = 366;
 
@@ -105,7 +107,7 @@ fn older(db: &Connection, cutoff: i64) -> Result<Vec<i64>> {
 
 fn oldest(db: &Connection) -> Result<Vec<i64>> {
     db.prepare_cached("SELECT id FROM events ORDER BY id LIMIT ?1")?
-        .query_map([CHUNK], |row| row.get(0))?
+        .query_map([SIZE_CHUNK], |row| row.get(0))?
         .collect()
 }
 

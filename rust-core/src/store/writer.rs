@@ -62,6 +62,11 @@ impl Writer {
         Self::open_with(config, Hooks::default())
     }
 
+    /// Like [`Writer::open`], with a reader of requests of the caller's choice.
+    pub fn open_with_decoder(config: Config, decode: Decode) -> Result<Self, StoreError> {
+        Self::open_with(config, Hooks { decode, ..Hooks::default() })
+    }
+
     pub(super) fn open_with(config: Config, hooks: Hooks) -> Result<Self, StoreError> {
         let db = open_writer(&config.path)?;
         let shared = Arc::new(Shared::default());
