@@ -1,17 +1,43 @@
 //! Events as files that other tools read. Never changes the store, never leaves half a file, and
 //! never holds all events in memory. `docs/export-formats.md` describes the formats.
 
-use crate::store::{Filter, Reader, StoreError};
-use std::io::{self, Write};
-use std::path::Path;
+mod csv;
+mod jsonl;
 
-/// A file format.
+use crate::event::{Event, UnknownCode};
+use crate::store::{Filter, Reader, StoreError};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// A file format. A new one is a variant, a spelling and an arm in [`sink`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// One JSON object a line.
     Jsonl,
     /// A table, one row an event.
     Csv,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: &[Self] = &[Self::Jsonl, Self::Csv];
+
+    /// The spelling of the format, which is also the usual extension.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Jsonl => "jsonl",
+            Self::Csv => "csv",
+        }
+    }
+}
+
+impl std::str::FromStr for Format {
+    type Err = UnknownCode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownCode> {
+        Self::ALL.iter().copied().find(|f| f.as_str() == text).ok_or(UnknownCode)
+    }
 }
 
 /// Why an export failed.
@@ -25,24 +51,99 @@ pub enum ExportError {
     Output(#[from] io::Error),
 }
 
-/// Writes the events that fit to `out`; `progress` is told the count so far. Returns the count.
+/// What a format does with each event.
+trait Sink {
+    fn event(&mut self, event: &Event) -> io::Result<()>;
+
+    fn finish(&mut self) -> io::Result<()>;
+}
+
+fn sink<'a>(format: Format, out: &'a mut dyn Write) -> io::Result<Box<dyn Sink + 'a>> {
+    Ok(match format {
+        Format::Jsonl => Box::new(jsonl::Lines::new(out)),
+        Format::Csv => Box::new(csv::Table::new(out)?),
+    })
+}
+
+/// Writes the events that fit to `out`, from one snapshot of the store; `progress` is told the
+/// count so far. Returns the count.
 pub fn to_writer(
-    _reader: &Reader,
-    _filter: &Filter,
-    _format: Format,
-    _out: &mut dyn Write,
-    _progress: &mut dyn FnMut(u64),
+    reader: &Reader,
+    filter: &Filter,
+    format: Format,
+    out: &mut dyn Write,
+    progress: &mut dyn FnMut(u64),
 ) -> Result<u64, ExportError> {
-    Ok(0)
+    let mut out = BufWriter::new(out);
+    let mut sink = sink(format, &mut out)?;
+    let mut count = 0;
+    reader.for_each(filter, &mut |event| {
+        sink.event(&event)?;
+        count += 1;
+        progress(count);
+        Ok::<(), ExportError>(())
+    })?;
+    sink.finish()?;
+    drop(sink);
+    out.flush()?;
+    Ok(count)
 }
 
 /// Like [`to_writer`] into a file, which is replaced when all is written and untouched otherwise.
 pub fn to_file(
-    _reader: &Reader,
-    _filter: &Filter,
-    _format: Format,
-    _path: &Path,
-    _progress: &mut dyn FnMut(u64),
+    reader: &Reader,
+    filter: &Filter,
+    format: Format,
+    path: &Path,
+    progress: &mut dyn FnMut(u64),
 ) -> Result<u64, ExportError> {
-    Ok(0)
+    let mut partial = Partial::create(path)?;
+    let count = to_writer(reader, filter, format, &mut partial.file, progress)?;
+    partial.finish(path)?;
+    Ok(count)
 }
+
+/// A file beside the target that goes unless it takes the target's place.
+struct Partial {
+    file: File,
+    path: PathBuf,
+    kept: bool,
+}
+
+impl Partial {
+    fn create(target: &Path) -> io::Result<Self> {
+        let name = target
+            .file_name()
+            .filter(|_| !target.is_dir())
+            .ok_or_else(|| io::Error::from(io::ErrorKind::IsADirectory))?;
+        let mut hidden = std::ffi::OsString::from(".");
+        hidden.push(name);
+        hidden.push(format!(".{}.partial", std::process::id()));
+        let path = target.with_file_name(hidden);
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        // What is exported is as private as the database.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        Ok(Self { file: options.open(&path)?, path, kept: false })
+    }
+
+    fn finish(mut self, target: &Path) -> io::Result<()> {
+        // Without it a power cut may leave the new name with no content.
+        self.file.sync_all()?;
+        std::fs::rename(&self.path, target)?;
+        self.kept = true;
+        Ok(())
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if !self.kept {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,173 @@
+//! Files as another reader finds them, and what is left when writing fails.
+
+use super::*;
+use crate::event::{Field, IdKind, Identifier, Kind, Record, Verdict};
+use crate::store::tests::{Fixture, NOW, decoded, facts, flow};
+
+fn field(path: &str, value: &str, kind: Kind) -> Field {
+    Field { path: path.to_owned(), value: value.to_owned(), kind }
+}
+
+/// A store with awkward texts in it.
+pub(crate) fn store() -> Fixture {
+    let store = Fixture::new();
+    let page = Event {
+        event: Some("=HYPERLINK(\"http://x\")".to_owned()),
+        kinds: vec![Kind::VisitedPage, Kind::Search],
+        fields: vec![
+            field("props.url", "https://a.example/?q=\"x\",y", Kind::VisitedPage),
+            field("props.url2", "https://a.example/?q=\"x\",y", Kind::VisitedPage),
+            field("props.word", "-погода\r\nin two lines", Kind::Search),
+        ],
+        ids: vec![Identifier {
+            kind: IdKind::Oaid,
+            value: "9774d56d".to_owned(),
+            path: "props.oaid".to_owned(),
+        }],
+        ..decoded()
+    };
+    store.send(flow(1, NOW, &[page, decoded()]));
+    store.send([Record::Blocked(facts(2, "com.miui.home", "t.example", Verdict::Block))]);
+    store
+}
+
+fn written(store: &Fixture, format: Format, filter: &Filter) -> Vec<u8> {
+    let (mut out, mut seen) = (Vec::new(), 0);
+    let mut progress = |count| seen = count;
+    let count = to_writer(&store.reader(), filter, format, &mut out, &mut progress).unwrap();
+    assert_eq!(count, seen);
+    out
+}
+
+#[test]
+fn json_lines_are_read_back_as_the_same_events() {
+    let store = store();
+    let text = String::from_utf8(written(&store, Format::Jsonl, &Filter::default())).unwrap();
+    let read: Vec<Event> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(read, store.reader().events(&Filter::default()).unwrap());
+    assert_eq!(read.len(), 3);
+    assert!(text.ends_with("}\n"));
+}
+
+#[test]
+fn a_table_is_read_back_cell_by_cell() {
+    let store = store();
+    let bytes = written(&store, Format::Csv, &Filter::default());
+    let mut table = ::csv::Reader::from_reader(bytes.as_slice());
+    assert_eq!(table.headers().unwrap(), &csv::COLUMNS[..]);
+    let rows: Vec<::csv::StringRecord> = table.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 3);
+    let cell =
+        |row: usize, name: &str| &rows[row][csv::COLUMNS.iter().position(|c| *c == name).unwrap()];
+    assert_eq!(cell(0, "event"), "'=HYPERLINK(\"http://x\")");
+    assert_eq!(cell(0, "page"), "https://a.example/?q=\"x\",y", "one value is told once");
+    assert_eq!(cell(0, "search"), "'-погода\r\nin two lines");
+    assert_eq!(cell(0, "kinds"), "visited-page search");
+    assert_eq!(cell(0, "identifiers"), "oaid=9774d56d");
+    assert_eq!((cell(0, "bytes_up"), cell(0, "server_port")), ("812", "80"));
+    let fields: Vec<Field> = serde_json::from_str(cell(0, "fields")).unwrap();
+    assert_eq!(fields, store.reader().event(1).unwrap().unwrap().fields);
+    assert_eq!((cell(2, "state"), cell(2, "verdict")), ("blocked", "block"));
+    assert_eq!((cell(2, "fields"), cell(2, "server_addr")), ("[]", ""));
+}
+
+#[test]
+fn a_filter_chooses_what_is_written() {
+    let filter = Filter { verdict: Some(Verdict::Block), ..Filter::default() };
+    let text = String::from_utf8(written(&store(), Format::Jsonl, &filter)).unwrap();
+    assert_eq!(text.lines().count(), 1);
+}
+
+#[test]
+fn a_file_is_replaced_whole() {
+    let store = store();
+    let path = store.dir.path().join("events.jsonl");
+    std::fs::write(&path, "before").unwrap();
+    let filter = Filter::default();
+    let count = to_file(&store.reader(), &filter, Format::Jsonl, &path, &mut |_| {}).unwrap();
+    assert_eq!(count, 3);
+    assert_eq!(std::fs::read(&path).unwrap(), written(&store, Format::Jsonl, &filter));
+}
+
+fn names(store: &Fixture) -> Vec<String> {
+    let list = std::fs::read_dir(store.dir.path()).unwrap();
+    list.map(|f| f.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn a_failed_export_leaves_the_target_as_it_was_and_no_partial_file() {
+    let store = store();
+    let path = store.dir.path().join("events.csv");
+    std::fs::write(&path, "before").unwrap();
+    let db = rusqlite::Connection::open(store.path()).unwrap();
+    // The third event cannot be read, so the export breaks off when two are written.
+    db.execute("UPDATE events SET state = 'nonsense' WHERE id = 3", []).unwrap();
+    let mut seen = 0;
+    let mut progress = |count| seen = count;
+    let failed = to_file(&store.reader(), &Filter::default(), Format::Csv, &path, &mut progress);
+    assert!(matches!(failed, Err(ExportError::Store(StoreError::Corrupt))));
+    assert_eq!(seen, 2);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "before");
+    assert!(!names(&store).iter().any(|n| n.ends_with(".partial")));
+}
+
+#[test]
+fn a_target_that_cannot_be_made_is_an_output_error() {
+    let store = store();
+    let reader = store.reader();
+    let export =
+        |path: &Path| to_file(&reader, &Filter::default(), Format::Csv, path, &mut |_| {});
+    let missing = store.dir.path().join("none/events.csv");
+    assert!(
+        matches!(export(&missing), Err(ExportError::Output(e)) if e.kind() == io::ErrorKind::NotFound)
+    );
+    let folder = store.dir.path();
+    assert!(
+        matches!(export(folder), Err(ExportError::Output(e)) if e.kind() == io::ErrorKind::IsADirectory)
+    );
+}
+
+struct Broken(usize);
+
+impl Write for Broken {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0 == 0 {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        let taken = bytes.len().min(self.0);
+        self.0 -= taken;
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_broken_pipe_is_told_as_one() {
+    let store = store();
+    for format in Format::ALL {
+        for room in [0, 100] {
+            let failed = to_writer(
+                &store.reader(),
+                &Filter::default(),
+                *format,
+                &mut Broken(room),
+                &mut |_| {},
+            );
+            assert!(matches!(
+                failed,
+                Err(ExportError::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe
+            ));
+        }
+    }
+}
+
+#[test]
+fn formats_have_names() {
+    for format in Format::ALL {
+        assert_eq!(format.as_str().parse(), Ok(*format));
+    }
+    assert_eq!("xlsx".parse::<Format>(), Err(UnknownCode));
+}
