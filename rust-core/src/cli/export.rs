@@ -1,12 +1,104 @@
-//! `muzzle export`.
+//! `muzzle export`. Never makes or changes a database, never leaves half a file.
 
-use super::Failure;
+use super::events::{Filters, at, open, shows_progress};
+use super::{Failure, words};
+use crate::export::{ExportError, Format, to_file, to_writer};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
-/// To come.
+/// How often the progress line changes.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Writes events to a file that other tools read
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = "Examples:
+  muzzle export --db muzzle.db --format csv --out events.csv --since 7d
+  muzzle export --db muzzle.db --format jsonl --out - | jq .kinds")]
+pub(crate) struct Args {
+    /// The database
+    #[arg(long, value_name = "FILE")]
+    db: PathBuf,
+    /// The file format
+    #[arg(long, value_name = "FORMAT", value_parser = formats())]
+    format: Format,
+    /// The file to write, replaced when all is written; - is standard output
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    filters: Filters,
+}
 
-pub(crate) fn run(_args: Args) -> Result<ExitCode, Failure> {
-    Err(Failure::new("not built yet"))
+fn formats() -> impl TypedValueParser<Value = Format> {
+    let names = Format::ALL.iter().map(|f| f.as_str());
+    PossibleValuesParser::new(names).try_map(|t| t.parse::<Format>())
+}
+
+pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
+    let reader = open(&args.db)?;
+    let filter = args.filters.filter();
+    let mut line = if shows_progress() {
+        Some(Progress::new(reader.count(&filter).map_err(|error| at(&args.db, error))?))
+    } else {
+        None
+    };
+    let mut progress = |count| {
+        if let Some(line) = &mut line {
+            line.tell(count);
+        }
+    };
+    let outcome = if args.out == Path::new("-") {
+        let mut out = io::stdout().lock();
+        to_writer(&reader, &filter, args.format, &mut out, &mut progress)
+    } else {
+        to_file(&reader, &filter, args.format, &args.out, &mut progress)
+    };
+    if let Some(line) = line {
+        line.clear();
+    }
+    match outcome {
+        Ok(count) => {
+            if shows_progress() {
+                let count = words::count(count, "event");
+                anstream::eprintln!("{count} written to {}", args.out.display());
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(ExportError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(ExportError::Output(error)) => Err(Failure::new(format_args!(
+            "{}: {error}; choose a file in a folder that may be written to",
+            args.out.display()
+        ))),
+        Err(ExportError::Store(error)) => Err(at(&args.db, error)),
+    }
+}
+
+/// One line on the terminal that counts up.
+struct Progress {
+    total: u64,
+    told: Instant,
+}
+
+impl Progress {
+    fn new(total: u64) -> Self {
+        Self { total, told: Instant::now() }
+    }
+
+    fn tell(&mut self, count: u64) {
+        if self.told.elapsed() < TICK {
+            return;
+        }
+        self.told = Instant::now();
+        let percent = count.saturating_mul(100).checked_div(self.total).unwrap_or(100).min(100);
+        // A terminal that went away does not stop the export.
+        let _ = write!(io::stderr(), "\r{count} of {} events, {percent} %", self.total);
+    }
+
+    fn clear(self) {
+        let _ = write!(io::stderr(), "\r{:60}\r", "");
+    }
 }

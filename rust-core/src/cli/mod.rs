@@ -8,6 +8,7 @@ mod lookup;
 mod run;
 mod stats;
 mod tun;
+mod words;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

@@ -115,8 +115,7 @@ fn a_failed_export_leaves_the_target_as_it_was_and_no_partial_file() {
 fn a_target_that_cannot_be_made_is_an_output_error() {
     let store = store();
     let reader = store.reader();
-    let export =
-        |path: &Path| to_file(&reader, &Filter::default(), Format::Csv, path, &mut |_| {});
+    let export = |path: &Path| to_file(&reader, &Filter::default(), Format::Csv, path, &mut |_| {});
     let missing = store.dir.path().join("none/events.csv");
     assert!(
         matches!(export(&missing), Err(ExportError::Output(e)) if e.kind() == io::ErrorKind::NotFound)

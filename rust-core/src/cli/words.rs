@@ -1,0 +1,319 @@
+//! Words for people, shared by the commands. Never prints a control character that came from a
+//! peer: a terminal would obey it.
+
+use crate::event::{App, Event, IdKind, Kind, State, Verdict};
+use anstyle::{AnsiColor, Style};
+
+/// Longest text of a peer in a sentence, characters.
+const LONGEST: usize = 160;
+
+/// A text from outside on one line: control and direction characters replaced, cut at `longest`
+/// characters.
+pub(crate) fn clean(text: &str, longest: usize) -> String {
+    let unsafe_here = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut out = String::new();
+    for (n, c) in text.chars().enumerate() {
+        if n == longest {
+            out.push('…');
+            break;
+        }
+        out.push(if unsafe_here(c) { '·' } else { c });
+    }
+    out
+}
+
+/// A data kind in words, for a list.
+pub(crate) const fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::VisitedPage => "visited page",
+        Kind::Search => "search",
+        Kind::ContentViewed => "content viewed",
+        Kind::FeatureUsed => "screen or feature used",
+        Kind::MediaPlayed => "media played",
+        Kind::Download => "download",
+        Kind::Identifier => "identifiers",
+        Kind::Account => "account",
+        Kind::DeviceFact => "device facts",
+        Kind::Location => "location",
+        Kind::NetworkFact => "network facts",
+        Kind::InstalledApps => "installed apps",
+        Kind::Crash => "crash",
+        Kind::Advertising => "advertising",
+        Kind::Other => "other",
+    }
+}
+
+/// What an identifier identifies, in words.
+pub(crate) const fn id_kind(kind: IdKind) -> &'static str {
+    match kind {
+        IdKind::AndroidId => "Android ID",
+        IdKind::Imei => "IMEI",
+        IdKind::Oaid => "OAID",
+        IdKind::Gaid => "Google advertising ID",
+        IdKind::Vaid => "VAID",
+        IdKind::Mac => "MAC address",
+        IdKind::Serial => "serial number",
+        IdKind::Utdid => "UTDID",
+        IdKind::InstanceId => "instance ID",
+        IdKind::DistinctId => "distinct ID",
+        IdKind::AnonymousId => "anonymous ID",
+        IdKind::LoginId => "login ID",
+        IdKind::CookieId => "cookie ID",
+        IdKind::MiAccount => "Mi account",
+        IdKind::Phone => "phone number",
+        IdKind::Email => "e-mail address",
+    }
+}
+
+/// What became of it, as a participle.
+pub(crate) const fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Allow => "allowed",
+        Verdict::Record => "recorded",
+        Verdict::Capture => "captured",
+        Verdict::Block => "blocked",
+    }
+}
+
+/// A sign, a word and a colour for a state; the colour never stands alone.
+pub(crate) const fn state(state: State) -> (&'static str, &'static str, Style) {
+    let (sign, word, color) = match state {
+        State::Decoded => ("●", "decoded", AnsiColor::Yellow),
+        State::Encrypted => ("◆", "encrypted", AnsiColor::Cyan),
+        State::Undecodable => ("?", "undecodable", AnsiColor::Magenta),
+        State::Blocked => ("✕", "stopped", AnsiColor::Green),
+    };
+    (sign, word, color.on_default())
+}
+
+/// Who: the package, else the uid.
+pub(crate) fn app(app: &App) -> String {
+    let owner = match (&app.package, app.uid) {
+        (Some(package), _) => clean(package, LONGEST),
+        (None, Some(uid)) => format!("uid {uid}"),
+        (None, None) => "unknown app".to_owned(),
+    };
+    match &app.hint {
+        Some(hint) if app.package.as_ref() != Some(hint) => {
+            format!("{owner} (for {})", clean(hint, LONGEST))
+        }
+        _ => owner,
+    }
+}
+
+/// To whom: the name, else the address.
+pub(crate) fn target(event: &Event) -> String {
+    match (&event.host, &event.server) {
+        (Some(host), _) => clean(host, LONGEST),
+        (None, Some(server)) => server.addr.to_string(),
+        (None, None) => "an unknown host".to_owned(),
+    }
+}
+
+/// `1 event`, `2 events`.
+pub(crate) fn count(number: u64, one: &str) -> String {
+    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
+}
+
+/// A size in decimal units, as network people count.
+pub(crate) fn bytes(number: u64) -> String {
+    let mut unit = "B";
+    #[allow(clippy::cast_precision_loss)] // Rounded to one digit anyway.
+    let mut value = number as f64;
+    for larger in ["kB", "MB", "GB", "TB"] {
+        if value < 999.95 {
+            break;
+        }
+        value /= 1000.0;
+        unit = larger;
+    }
+    if unit == "B" { format!("{number} B") } else { format!("{value:.1} {unit}") }
+}
+
+/// What happened, as the end of a sentence that begins with the app.
+pub(crate) fn sentence(event: &Event) -> String {
+    match event.state {
+        State::Blocked => format!("was stopped before sending anything to {}", target(event)),
+        State::Encrypted => {
+            format!("sent something encrypted to {}{}", target(event), size(event))
+        }
+        State::Undecodable => {
+            format!("sent something unreadable to {}{}{}", target(event), size(event), why(event))
+        }
+        State::Decoded => {
+            let end = if event.verdict == Some(Verdict::Capture) {
+                "; it was answered here and did not leave"
+            } else {
+                ""
+            };
+            format!("{}{end}", report(event))
+        }
+    }
+}
+
+fn size(event: &Event) -> String {
+    event
+        .bytes
+        .map_or_else(String::new, |b| format!(" ({} up, {} down)", bytes(b.up), bytes(b.down)))
+}
+
+fn why(event: &Event) -> String {
+    event.problems.first().map_or_else(String::new, |problem| format!(": {}", problem.code))
+}
+
+/// The kind that tells most first, with its value, then the other kinds.
+fn report(event: &Event) -> String {
+    let Some(first) = event.kinds.iter().min().copied() else {
+        return match &event.event {
+            Some(name) => format!("sent an event \"{}\"", clean(name, LONGEST)),
+            None => "sent an event that tells nothing about its owner".to_owned(),
+        };
+    };
+    let mut text = format!("reported {}", lead(event, first));
+    let mut rest: Vec<Kind> =
+        event.kinds.iter().copied().filter(|k| *k != first && *k != Kind::Other).collect();
+    rest.sort_unstable();
+    rest.dedup();
+    if !rest.is_empty() {
+        let names: Vec<&str> = rest.into_iter().map(kind).collect();
+        text.push_str(&format!(", with {}", names.join(", ")));
+    }
+    text
+}
+
+fn lead(event: &Event, first: Kind) -> String {
+    let value = event.fields.iter().find(|f| f.kind == first && !f.value.is_empty());
+    let value = value.map(|f| clean(&f.value, LONGEST));
+    let told = |words: &str| match &value {
+        Some(value) => format!("{words}: {value}"),
+        None => words.to_owned(),
+    };
+    match first {
+        Kind::VisitedPage => told("a visited page"),
+        Kind::Search => told("a search"),
+        Kind::ContentViewed => told("content viewed"),
+        Kind::FeatureUsed => told("a screen or feature used"),
+        Kind::MediaPlayed => told("media played"),
+        Kind::Download => told("a download"),
+        Kind::Account => told("an account"),
+        Kind::Location => told("a location"),
+        Kind::Crash => told("a crash"),
+        Kind::Identifier => {
+            let mut kinds: Vec<&str> = event.ids.iter().map(|i| id_kind(i.kind)).collect();
+            kinds.sort_unstable();
+            kinds.dedup();
+            if kinds.is_empty() { "identifiers".to_owned() } else { kinds.join(", ") }
+        }
+        Kind::InstalledApps => "installed apps".to_owned(),
+        Kind::DeviceFact | Kind::NetworkFact | Kind::Advertising | Kind::Other => {
+            let words = if first == Kind::Other { "something else" } else { kind(first) };
+            match &event.event {
+                Some(name) => format!("{words} in an event \"{}\"", clean(name, LONGEST)),
+                None => words.to_owned(),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Bytes, Field, Identifier, Problem, ProblemCode};
+
+    fn event(state: State) -> Event {
+        Event { host: Some("sa.example".to_owned()), ..Event::empty(state) }
+    }
+
+    fn field(value: &str, kind: Kind) -> Field {
+        Field { path: "p".to_owned(), value: value.to_owned(), kind }
+    }
+
+    #[test]
+    fn each_state_has_its_sentence() {
+        let blocked = "was stopped before sending anything to sa.example";
+        assert_eq!(sentence(&event(State::Blocked)), blocked);
+        let encrypted =
+            Event { bytes: Some(Bytes { up: 812, down: 1234 }), ..event(State::Encrypted) };
+        let text = "sent something encrypted to sa.example (812 B up, 1.2 kB down)";
+        assert_eq!(sentence(&encrypted), text);
+        let problem = Problem { code: ProblemCode::Unsupported, path: String::new() };
+        let unread = Event { problems: vec![problem], ..event(State::Undecodable) };
+        let text = "sent something unreadable to sa.example: unsupported";
+        assert_eq!(sentence(&unread), text);
+    }
+
+    #[test]
+    fn the_kind_that_tells_most_leads() {
+        let page = Event {
+            kinds: vec![Kind::VisitedPage, Kind::Identifier, Kind::DeviceFact],
+            fields: vec![
+                field("Redmi", Kind::DeviceFact),
+                field("https://a.example/", Kind::VisitedPage),
+            ],
+            ..event(State::Decoded)
+        };
+        let text = "reported a visited page: https://a.example/, with identifiers, device facts";
+        assert_eq!(sentence(&page), text);
+        let captured = Event { verdict: Some(Verdict::Capture), ..page };
+        assert!(sentence(&captured).ends_with("; it was answered here and did not leave"));
+    }
+
+    #[test]
+    fn identifiers_are_named_and_not_told() {
+        let id = |kind| Identifier { kind, value: "secret".to_owned(), path: String::new() };
+        let event = Event {
+            kinds: vec![Kind::Identifier],
+            ids: vec![id(IdKind::Oaid), id(IdKind::Imei), id(IdKind::Oaid)],
+            ..event(State::Decoded)
+        };
+        assert_eq!(sentence(&event), "reported IMEI, OAID");
+    }
+
+    #[test]
+    fn an_event_of_no_kind_is_named() {
+        let event = Event { event: Some("heartbeat".to_owned()), ..event(State::Decoded) };
+        assert_eq!(sentence(&event), "sent an event \"heartbeat\"");
+    }
+
+    #[test]
+    fn a_terminal_gets_no_control_characters_from_peers() {
+        assert_eq!(clean("a\x1b[31mb\r\n\u{202e}c\u{9b}", 99), "a·[31mb···c·");
+        assert_eq!(clean("погода", 3), "пог…");
+        let page = Event {
+            kinds: vec![Kind::VisitedPage],
+            fields: vec![field("\x1b]0;title\x07", Kind::VisitedPage)],
+            host: Some("\x1bhost".to_owned()),
+            ..event(State::Decoded)
+        };
+        assert!(!sentence(&page).contains(char::is_control));
+        assert!(!target(&page).contains(char::is_control));
+    }
+
+    #[test]
+    fn sizes_are_rounded_to_one_digit() {
+        for (number, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (1_049_000, "1.0 MB"),
+            (999_999, "1.0 MB"),
+            (5_000_000_000, "5.0 GB"),
+        ] {
+            assert_eq!(bytes(number), text);
+        }
+    }
+
+    #[test]
+    fn who_is_told_by_package_uid_or_not_at_all() {
+        let mut who = App::default();
+        assert_eq!(app(&who), "unknown app");
+        who.uid = Some(10_001);
+        assert_eq!(app(&who), "uid 10001");
+        who.package = Some("com.miui.analytics".to_owned());
+        who.hint = Some("com.miui.home".to_owned());
+        assert_eq!(app(&who), "com.miui.analytics (for com.miui.home)");
+    }
+}
