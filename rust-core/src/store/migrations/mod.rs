@@ -102,6 +102,6 @@ mod tests {
         use sha2::Digest;
         let digest = sha2::Sha256::digest(v1::SQL.as_bytes());
         let hex: String = digest.iter().map(|b| format!("{b:02x}")).collect();
-        assert_eq!(hex, "to be frozen");
+        assert_eq!(hex, "15eecc77d3fc498a3e377a49f2a60be1532cf4acc1dbe6f0ca2778ce2e740596");
     }
 }
