@@ -38,6 +38,12 @@ fn formats() -> impl TypedValueParser<Value = Format> {
 
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     let reader = open(&args.db)?;
+    if same_file(&args.db, &args.out) {
+        return Err(Failure::new(format_args!(
+            "{}: is the database itself; choose another file to write",
+            args.out.display()
+        )));
+    }
     let filter = args.filters.filter();
     let mut line = if shows_progress() {
         Some(Progress::new(reader.count(&filter).map_err(|error| at(&args.db, error))?))
@@ -77,6 +83,12 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     }
 }
 
+/// Whether both paths lead to one existing file.
+fn same_file(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    real(one).is_some_and(|one| real(other) == Some(one))
+}
+
 /// One line on the terminal that counts up.
 struct Progress {
     total: u64,
@@ -100,5 +112,20 @@ impl Progress {
 
     fn clear(self) {
         let _ = write!(io::stderr(), "\r{:60}\r", "");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_database_is_known_under_another_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let (db, other) = (dir.path().join("a.db"), dir.path().join("b.db"));
+        std::fs::write(&db, "x").unwrap();
+        assert!(same_file(&db, &dir.path().join("./a.db")));
+        assert!(!same_file(&db, &other));
+        assert!(!same_file(&other, &other), "nothing is there to lose");
     }
 }

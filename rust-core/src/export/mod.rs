@@ -90,6 +90,7 @@ pub fn to_writer(
 }
 
 /// Like [`to_writer`] into a file, which is replaced when all is written and untouched otherwise.
+/// A pipe or a device cannot be replaced and is written to as it stands.
 pub fn to_file(
     reader: &Reader,
     filter: &Filter,
@@ -97,9 +98,15 @@ pub fn to_file(
     path: &Path,
     progress: &mut dyn FnMut(u64),
 ) -> Result<u64, ExportError> {
-    let mut partial = Partial::create(path)?;
+    // Behind a link, the file that it leads to is the one to replace.
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if std::fs::metadata(&target).is_ok_and(|m| !m.is_file() && !m.is_dir()) {
+        let mut stream = OpenOptions::new().write(true).open(&target)?;
+        return to_writer(reader, filter, format, &mut stream, progress);
+    }
+    let mut partial = Partial::create(&target)?;
     let count = to_writer(reader, filter, format, &mut partial.file, progress)?;
-    partial.finish(path)?;
+    partial.finish(&target)?;
     Ok(count)
 }
 

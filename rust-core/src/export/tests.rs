@@ -170,3 +170,24 @@ fn formats_have_names() {
     }
     assert_eq!("xlsx".parse::<Format>(), Err(UnknownCode));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_device_is_written_to_and_a_link_is_followed() {
+    use std::os::unix::fs::{FileTypeExt, symlink};
+    let store = store();
+    let export = |path: &Path| {
+        to_file(&store.reader(), &Filter::default(), Format::Jsonl, path, &mut |_| {}).unwrap()
+    };
+    let (file, link) = (store.dir.path().join("real.jsonl"), store.dir.path().join("link.jsonl"));
+    std::fs::write(&file, "before").unwrap();
+    symlink(&file, &link).unwrap();
+    assert_eq!(export(&link), 3);
+    assert!(link.is_symlink());
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 3);
+
+    let device = store.dir.path().join("device");
+    symlink("/dev/null", &device).unwrap();
+    assert_eq!(export(&device), 3);
+    assert!(std::fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+}

@@ -32,6 +32,7 @@ pub(super) fn open_writer(path: &Path) -> Result<WriterDb, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    make(path)?;
     let mut db = Connection::open_with_flags(path, flags)?;
     db.busy_timeout(BUSY)?;
     let identity = migrations::identify(&db)?;
@@ -75,18 +76,38 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     }
 }
 
+/// Makes the file where it is missing, for its owner only; SQLite's side files take its mode.
+fn make(path: &Path) -> Result<(), StoreError> {
+    match private().write(true).create_new(true).open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(cannot(&error)),
+        _ => Ok(()),
+    }
+}
+
+/// Options that make a file which only its owner may read.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Why a file could not be made.
+fn cannot(error: &std::io::Error) -> StoreError {
+    match error.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly,
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full,
+        _ => StoreError::CannotOpen,
+    }
+}
+
 /// Takes the lock that keeps a second writer out. It is a file of its own: closing another
 /// descriptor of the database itself would drop SQLite's locks on it.
 fn lock(path: &Path) -> Result<File, StoreError> {
     let mut name = path.as_os_str().to_owned();
     name.push("-lock");
-    let opened =
-        OpenOptions::new().write(true).create(true).truncate(false).open(PathBuf::from(name));
-    let file = opened.map_err(|error| match error.kind() {
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly,
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full,
-        _ => StoreError::CannotOpen,
-    })?;
+    let opened = private().write(true).create(true).truncate(false).open(PathBuf::from(name));
+    let file = opened.map_err(|error| cannot(&error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked),

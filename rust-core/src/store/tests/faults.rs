@@ -218,3 +218,16 @@ fn a_database_of_schema_1_is_read_and_written_by_todays_code() {
     let count = Reader::open(&path).unwrap().count(&Filter::default()).unwrap();
     assert_eq!(count, expected.lines().count() as u64 + 1);
 }
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_may_read_the_files() {
+    use std::os::unix::fs::PermissionsExt;
+    let store = Fixture::new();
+    store.send(flow(1, NOW, &[decoded()]));
+    let files: Vec<_> = std::fs::read_dir(store.dir.path()).unwrap().map(Result::unwrap).collect();
+    assert_eq!(files.len(), 4, "database, log, shared memory, lock");
+    for file in files {
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}

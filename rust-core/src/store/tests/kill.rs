@@ -9,7 +9,8 @@ use std::time::Duration;
 
 /// Names the database to the child process.
 const VARIABLE: &str = "MUZZLE_TEST_KILL_DB";
-const ROUNDS: u64 = 50;
+/// Sets another number of kills, for a soak by hand.
+const KILLS: &str = "MUZZLE_TEST_KILLS";
 
 /// The child's part: writes until it is killed, telling how many events are committed. Without
 /// the variable, as in a plain run, it writes a few and checks its own count.
@@ -54,7 +55,8 @@ fn fifty_kills_lose_no_committed_event_and_damage_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("muzzle.db");
     let mut before = 0;
-    for round in 0..ROUNDS {
+    let rounds = std::env::var(KILLS).map_or(50, |text| text.parse().unwrap());
+    for round in 0..rounds {
         let mut child = spawn(&path);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut told = before;

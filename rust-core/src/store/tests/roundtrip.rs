@@ -356,7 +356,7 @@ fn a_follower_sees_that_something_was_committed() {
 }
 
 #[test]
-fn a_record_is_committed_without_a_flush_and_a_close_loses_none() {
+fn a_close_loses_no_record_and_tidies_up() {
     let store = Fixture::new();
     for record in flow(1, NOW, &[decoded()]) {
         assert!(store.sender.send(record));
@@ -398,4 +398,18 @@ fn an_ended_writer_answers_orders_with_closed() {
         std::thread::yield_now();
     }
     assert_eq!(store.writer.flush(), Err(StoreError::Closed));
+}
+
+#[test]
+fn a_record_is_committed_after_a_delay_without_being_asked_for() {
+    let store = Fixture::new();
+    let reader = store.reader();
+    for record in flow(1, NOW, &[decoded()]) {
+        assert!(store.sender.send(record));
+    }
+    let start = std::time::Instant::now();
+    while reader.max_id().unwrap() == 0 {
+        assert!(start.elapsed() < crate::limits::STORE_DELAY * 30);
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
 }
