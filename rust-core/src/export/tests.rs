@@ -173,7 +173,7 @@ fn formats_have_names() {
 
 #[cfg(unix)]
 #[test]
-fn a_device_is_written_to_and_a_link_is_followed() {
+fn a_pipe_is_written_to_and_a_link_is_followed() {
     use std::os::unix::fs::{FileTypeExt, symlink};
     let store = store();
     let export = |path: &Path| {
@@ -186,8 +186,13 @@ fn a_device_is_written_to_and_a_link_is_followed() {
     assert!(link.is_symlink());
     assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 3);
 
-    let device = store.dir.path().join("device");
-    symlink("/dev/null", &device).unwrap();
-    assert_eq!(export(&device), 3);
-    assert!(std::fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+    let pipe = store.dir.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let other_end = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::read_to_string(pipe).unwrap()
+    });
+    assert_eq!(export(&pipe), 3);
+    assert_eq!(other_end.join().unwrap().lines().count(), 3);
+    assert!(std::fs::metadata(&pipe).unwrap().file_type().is_fifo());
 }
