@@ -106,8 +106,9 @@ fn insert_identifiers(
 
 /// Writes a request with its body, which is written once however often it is sent.
 pub(super) fn insert_request(db: &Connection, time_ms: i64, request: &Request) -> Result<i64> {
-    let payload =
-        (!request.body.is_empty()).then(|| insert_payload(db, &request.body)).transpose()?;
+    // A body of which nothing arrived has a size all the same.
+    let has_body = !request.body.is_empty() || request.body_size > 0;
+    let payload = has_body.then(|| insert_payload(db, &request.body)).transpose()?;
     db.prepare_cached(
         "INSERT INTO requests (time, method, target, headers, payload, body_size, cut)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -118,7 +119,7 @@ pub(super) fn insert_request(db: &Connection, time_ms: i64, request: &Request) -
         request.target,
         json(&request.headers),
         payload,
-        signed(request.body_size),
+        signed(request.body_size.max(request.body.len() as u64)),
         request.cut
     ])?;
     Ok(db.last_insert_rowid())

@@ -141,6 +141,23 @@ fn a_request_comes_out_as_it_was_sent() {
 }
 
 #[test]
+fn a_body_that_never_came_has_its_size_and_no_body_has_no_payload() {
+    let store = Fixture::new();
+    for (flow, body_size) in [(1, 613), (2, 0)] {
+        let request = Box::new(Request { body_size, cut: true, ..Request::default() });
+        store.send([Record::Request { flow: FlowId(flow), time_ms: NOW, request }]);
+    }
+    let payloads: Vec<_> = store
+        .reader()
+        .events(&Filter::default())
+        .unwrap()
+        .into_iter()
+        .map(|event| event.payload.map(|p| p.size))
+        .collect();
+    assert_eq!(payloads, [Some(613), None]);
+}
+
+#[test]
 fn a_blocked_flow_is_one_event_and_one_flow() {
     let store = Fixture::new();
     let facts = facts(1, "com.miui.home", "tracking.example", Verdict::Block);
