@@ -119,10 +119,10 @@ def check_tun() -> None:
         raise NotAllowed(f"{TUN} cannot be opened ({error.strerror}){hint}") from None
 
 
-def unshare_rest() -> None:
-    """Mount, network, IPC and PID namespaces of our own; the PID one begins with the next fork."""
+def unshare(flags: int) -> None:
+    """unshare(2). A PID namespace begins with the next fork."""
     try:
-        call("unshare", CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWPID)
+        call("unshare", flags)
     except OSError as error:
         raise NotAllowed(
             f"the kernel refuses namespaces ({error.strerror}); a container needs --privileged, "
@@ -147,7 +147,11 @@ def first_process(directory: str, command: list[str]) -> NoReturn:
     """The first process of the PID namespace: mounts, starts the command, waits for it."""
     call("prctl", PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
     try:
+        unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC)
         private_mounts(directory)
+    except NotAllowed as reason:
+        print(f"lab: {reason}", file=sys.stderr)
+        os._exit(NOT_ALLOWED)
     except OSError as error:
         print(f"lab: the kernel refuses mounts ({error})", file=sys.stderr)
         os._exit(NOT_ALLOWED)
@@ -197,7 +201,7 @@ def run(command: list[str]) -> int:
         check_tun()
         if os.geteuid() != 0:
             become_namespace_root()
-        unshare_rest()
+        unshare(CLONE_NEWPID)
         signal.pthread_sigmask(
             signal.SIG_BLOCK, [signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGINT]
         )
