@@ -1,0 +1,118 @@
+"""The whole lab as one context manager.
+
+It never runs outside `scripts/in-lab`: that is what makes sure that nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Sequence
+
+from . import muzzle, network, odd, resolver
+from .network import Namespace
+from .web import Collector, Web
+
+
+@dataclass(frozen=True)
+class App:
+    """An app of the phone: Android gives each one a uid of its own."""
+
+    uid: int
+    package: str
+    setting: str
+
+
+BLOCKED = App(10101, "com.mi.globalbrowser", "block")
+RECORDED = App(10102, "com.mi.globalbrowser.mini", "record")
+OFF = App(10103, "com.example.other", "off")
+CAPTURED = App(10104, "com.miui.player", "block")
+APPS = [BLOCKED, RECORDED, OFF, CAPTURED]
+
+
+def inside() -> Path:
+    """The lab's own directory, which goes with the lab."""
+    directory = os.environ.get("MUZZLE_LAB")
+    if not directory:
+        raise RuntimeError("a lab is built only inside scripts/in-lab")
+    return Path(directory)
+
+
+class Lab:
+    """Phone and internet, servers, and `muzzle run` when a policy is given."""
+
+    def __init__(self, name: str, records: Path | None = None) -> None:
+        self.directory = inside() / name
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.records = records or self.directory
+        self._open: list[object] = []
+
+    def __enter__(self) -> "Lab":
+        try:
+            self._build()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _build(self) -> None:
+        self.internet = self._keep(Namespace("internet", self.directory))
+        self.phone = self._keep(Namespace("phone", self.directory, muzzle.RESOLVER4))
+        network.connect(self.phone, self.internet)
+        self.resolver = self._keep(resolver.Resolver(self.internet, self.directory))
+        six = network.has_ipv6()
+        collector = [network.COLLECTOR4] + ([network.COLLECTOR6] if six else [])
+        files = [network.FILES4] + ([network.FILES6] if six else [])
+        web = [network.WEB4] + ([network.WEB6] if six else [])
+        record = self.records / "collector.jsonl"
+        self.collector = self._keep(Collector(self.internet, collector, [80], record))
+        self.files = self._keep(Web(self.internet, files, [80]))
+        self.odd = self._keep(odd.Odd(self.internet, files, odd.PORTS))
+        self.web = self._keep(Web(self.internet, web, [80]))
+
+    def _keep(self, part):  # type: ignore[no-untyped-def]
+        self._open.append(part)
+        return part
+
+    def start_muzzle(self, policy: str, database: Path | None = None, **options) -> muzzle.Muzzle:
+        """Starts `muzzle run` with a policy text; it ends with the lab."""
+        file = self.directory / "policy.toml"
+        file.write_text(policy)
+        database = database or self.directory / "muzzle.db"
+        return self._keep(muzzle.Muzzle(self.phone, database, file, **options))
+
+    def app(
+        self, app: App, command: Sequence[str], timeout: float = 60, **options
+    ) -> subprocess.CompletedProcess:
+        """Runs a command as an app of the phone."""
+        return self.phone.run(command, uid=app.uid, timeout=timeout, **options)
+
+    def curl(self, app: App, *arguments: str, timeout: float = 60, **options):
+        """curl as an app; standard output holds the body and, last, the status."""
+        usual = ["--silent", "--show-error", "--max-time", str(int(timeout - 5))]
+        return self.app(app, ["curl", *usual, *arguments], timeout, **options)
+
+    def python(self, app: App, file: Path, *arguments: str, timeout: float = 60, **options):
+        """A Python program as an app, from a place that the app's user can read."""
+        home = self.directory / "programs"
+        home.mkdir(exist_ok=True)
+        copy = home / file.name
+        shutil.copyfile(file, copy)
+        copy.chmod(0o644)
+        return self.app(app, [sys.executable, str(copy), *arguments], timeout, **options)
+
+    def dig(self, *arguments: str, server: str = muzzle.RESOLVER4, app: App = RECORDED):
+        """dig against the phone's resolver, short waits."""
+        usual = ["+time=3", "+tries=1", "+noall", "+comments", "+answer", "+authority"]
+        return self.app(app, ["dig", f"@{server}", *usual, *arguments], 20)
+
+    def close(self) -> None:
+        while self._open:
+            self._open.pop().close()  # type: ignore[attr-defined]
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
