@@ -1,0 +1,135 @@
+# shellcheck shell=bash
+# Sourced by the scripts here: installs what is missing, once, and says what it does.
+# It never changes what is there already, and never asks a question.
+
+umask 022
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+BUILD=$ROOT/build
+VENV=$BUILD/venv
+SETUP_LOG=$BUILD/setup.log
+export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+mkdir -p "$BUILD"
+
+RUSTUP_VERSION=1.28.2
+RUSTUP_SHA256_x86_64=20a06e644b0d9bd2fbdbfd52d42540bdde820ea7df86e92e533c073da0cdd43c
+RUSTUP_SHA256_aarch64=e3853c5a252fca15252d07cb23a1bdd9377a8c6f3efa01531109281ae47f841c
+
+say() { printf '%s\n' "$*" >&2; }
+
+die() { # code, words
+  local code=$1
+  shift
+  say "$(basename "$0"): $*"
+  exit "$code"
+}
+
+# Runs a command with its output in the setup log; shows the end of it when the command fails.
+logged() {
+  printf '+ %s\n' "$*" >>"$SETUP_LOG"
+  "$@" >>"$SETUP_LOG" 2>&1 || {
+    tail -n 20 "$SETUP_LOG" >&2
+    die 1 "failed: $* (all of it: $SETUP_LOG)"
+  }
+}
+
+system_python() { [ -x /usr/bin/python3 ] && echo /usr/bin/python3 || command -v python3; }
+
+# The Debian and Ubuntu packages that are missing, one a line.
+missing_packages() {
+  local python
+  python=$(system_python) || true
+  if [ -z "$python" ]; then
+    printf '%s\n' python3 python3-venv
+  elif ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+    echo python3-venv
+  fi
+  command -v curl >/dev/null || echo curl
+  [ -s /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
+  if ! echo '#include <stdio.h>' | cc -E - >/dev/null 2>&1; then
+    printf '%s\n' gcc libc6-dev
+  fi
+  if [ "${1:-}" = lab ]; then
+    command -v ip >/dev/null || [ -x /sbin/ip ] || echo iproute2
+    command -v dnsmasq >/dev/null || [ -x /usr/sbin/dnsmasq ] || echo dnsmasq-base
+    command -v dig >/dev/null || echo bind9-dnsutils
+    command -v openssl >/dev/null || echo openssl
+    command -v nsenter >/dev/null || echo util-linux
+    command -v mount >/dev/null || echo mount
+    [ "$(id -u)" = 0 ] || command -v newuidmap >/dev/null || echo uidmap
+  fi
+}
+
+install_packages() {
+  local missing
+  missing=$(missing_packages "$@" | tr '\n' ' ')
+  missing=${missing% }
+  [ -n "$missing" ] || return 0
+  if ! command -v apt-get >/dev/null; then
+    die 2 "missing, in Debian's names: $missing. Install them and run this again."
+  fi
+  if [ "$(id -u)" != 0 ]; then
+    die 2 "packages are missing. Root installs them with: apt-get update && apt-get install -y $missing"
+  fi
+  say "installing packages: $missing"
+  export DEBIAN_FRONTEND=noninteractive
+  logged apt-get update -q
+  # Word splitting makes the arguments.
+  # shellcheck disable=SC2086
+  logged apt-get install -y -q --no-install-recommends $missing
+}
+
+# The version that rust-toolchain.toml names.
+rust_version() { sed -n 's/^channel *= *"\(.*\)"/\1/p' "$ROOT/rust-toolchain.toml"; }
+
+install_rustup() {
+  local machine sum file
+  machine=$(uname -m)
+  case $machine in
+    x86_64) sum=$RUSTUP_SHA256_x86_64 ;;
+    aarch64) sum=$RUSTUP_SHA256_aarch64 ;;
+    *) die 2 "no Rust for $machine is known here: install rustup by hand and run this again" ;;
+  esac
+  say "installing rustup $RUSTUP_VERSION"
+  file=$BUILD/rustup-init
+  logged curl --proto '=https' -sSfL --retry 3 -o "$file" \
+    "https://static.rust-lang.org/rustup/archive/$RUSTUP_VERSION/$machine-unknown-linux-gnu/rustup-init"
+  echo "$sum  $file" | sha256sum -c --quiet - >>"$SETUP_LOG" 2>&1 \
+    || die 1 "rustup-init has another SHA-256 than expected; nothing was run"
+  chmod +x "$file"
+  logged "$file" -y -q --no-modify-path --profile minimal --default-toolchain none
+  rm -f "$file"
+}
+
+# A cargo of the pinned version; one that is there without rustup is taken when it is that version.
+install_rust() {
+  local wanted
+  wanted=$(rust_version)
+  if ! command -v rustup >/dev/null; then
+    if command -v cargo >/dev/null && cargo --version | grep -q "^cargo $wanted " \
+      && cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1; then
+      return 0
+    fi
+    install_rustup
+    hash -r
+  fi
+  if ! (cd "$ROOT" && rustup run "$wanted" cargo clippy --version && rustup run "$wanted" cargo fmt --version) \
+    >/dev/null 2>&1; then
+    say "installing Rust $wanted"
+    logged rustup toolchain install "$wanted" --profile minimal -c rustfmt -c clippy --no-self-update
+  fi
+}
+
+# A Python environment with the pinned packages, made again when their list changes.
+install_venv() {
+  local python stamp
+  python=$(system_python)
+  stamp=$("$python" --version; sha256sum <"$ROOT/scripts/requirements.txt")
+  if [ "$(cat "$VENV/stamp" 2>/dev/null)" != "$stamp" ]; then
+    say "making the Python environment in build/venv"
+    rm -rf "$VENV"
+    logged "$python" -m venv "$VENV"
+    logged "$VENV/bin/python" -m pip install -q --disable-pip-version-check --require-hashes \
+      --only-binary :all: -r "$ROOT/scripts/requirements.txt"
+    printf '%s\n' "$stamp" >"$VENV/stamp"
+  fi
+}
