@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
@@ -42,6 +43,20 @@ def inside() -> Path:
     return Path(directory)
 
 
+@cache
+def python() -> str:
+    """A Python that every app's user can run: our environment, mounted where all may read it.
+
+    A home directory is often closed to other users, and apps are other users here.
+    """
+    if sys.prefix == sys.base_prefix:
+        return sys.executable
+    place = inside() / "python"
+    place.mkdir()
+    subprocess.run(["mount", "--bind", sys.prefix, str(place)], check=True)
+    return str(place / "bin" / "python")
+
+
 class Lab:
     """Phone and internet, servers, and `muzzle run` when a policy is given."""
 
@@ -60,6 +75,7 @@ class Lab:
         return self
 
     def _build(self) -> None:
+        python()  # Before the namespaces copy the mounts.
         self.internet = self._keep(Namespace("internet", self.directory))
         self.phone = self._keep(Namespace("phone", self.directory, muzzle.RESOLVER4))
         network.connect(self.phone, self.internet)
@@ -103,7 +119,7 @@ class Lab:
         copy = home / file.name
         shutil.copyfile(file, copy)
         copy.chmod(0o644)
-        return self.app(app, [sys.executable, str(copy), *arguments], timeout, **options)
+        return self.app(app, [python(), str(copy), *arguments], timeout, **options)
 
     def dig(self, *arguments: str, server: str = muzzle.RESOLVER4, app: App = RECORDED):
         """dig against the phone's resolver, short waits."""

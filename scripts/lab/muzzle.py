@@ -73,7 +73,8 @@ class Muzzle:
         binary = program()
         if binary is None:
             raise FileNotFoundError("no muzzle is built: cargo build")
-        self.database, self.lines = database, []  # type: tuple[Path, list[str]]
+        self.database = database
+        self.lines: list[str] = []
         self._ready = threading.Event()
         self.process = phone.start(
             [str(binary), "run", "--tun", tun, "--db", str(database), "--policy", str(policy)]
