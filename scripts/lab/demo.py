@@ -115,7 +115,7 @@ class Demo:
         for app in (BLOCKED, RECORDED, OFF):
             page = self.lab.curl(app, f"http://{resolver.WEB}/hello")
             check(f"{app.package} reads http://{resolver.WEB}/hello", "GET /hello\n", page.stdout)
-        named = self.lab.dig(resolver.WEB, "A", "+short").stdout.split()
+        named = self.lab.dig(resolver.WEB, "A").of("A")
         check(f"{resolver.WEB} keeps its real address", [network.WEB4], named)
         time.sleep(1.5)
         check("Muzzle wrote nothing down about it", before, len(muzzle.events(self.database)))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
 
-from . import muzzle, network, odd, resolver
+from . import dig, muzzle, network, odd, resolver
 from .network import Namespace
 from .web import Collector, Web
 
@@ -58,9 +58,12 @@ def python() -> str:
 
 
 class Lab:
-    """Phone and internet, servers, and `muzzle run` when a policy is given."""
+    """Phone and internet with its servers. `muzzle run` is started in it, once or more often."""
 
-    def __init__(self, name: str, records: Path | None = None) -> None:
+    def __init__(
+        self, name: str, records: Path | None = None, phone_resolver: str = muzzle.RESOLVER4
+    ) -> None:
+        self.phone_resolver = phone_resolver
         self.directory = inside() / name
         self.directory.mkdir(parents=True, exist_ok=True)
         self.records = records or self.directory
@@ -77,7 +80,7 @@ class Lab:
     def _build(self) -> None:
         python()  # Before the namespaces copy the mounts.
         self.internet = self._keep(Namespace("internet", self.directory))
-        self.phone = self._keep(Namespace("phone", self.directory, muzzle.RESOLVER4))
+        self.phone = self._keep(Namespace("phone", self.directory, self.phone_resolver))
         network.connect(self.phone, self.internet)
         self.resolver = self._keep(resolver.Resolver(self.internet, self.directory))
         six = network.has_ipv6()
@@ -88,6 +91,7 @@ class Lab:
         self.collector = self._keep(Collector(self.internet, collector, [80], record))
         self.files = self._keep(Web(self.internet, files, [80]))
         self.odd = self._keep(odd.Odd(self.internet, files, odd.PORTS))
+        self.datagrams = self._keep(odd.UdpEcho(self.internet, files))
         self.web = self._keep(Web(self.internet, web, [80]))
 
     def _keep(self, part):  # type: ignore[no-untyped-def]
@@ -96,10 +100,15 @@ class Lab:
 
     def start_muzzle(self, policy: str, database: Path | None = None, **options) -> muzzle.Muzzle:
         """Starts `muzzle run` with a policy text; it ends with the lab."""
-        file = self.directory / "policy.toml"
-        file.write_text(policy)
+        file = self.policy_file(policy)
         database = database or self.directory / "muzzle.db"
         return self._keep(muzzle.Muzzle(self.phone, database, file, **options))
+
+    def policy_file(self, policy: str) -> Path:
+        """Writes the policy file that `muzzle run` reads at its start and on SIGHUP."""
+        file = self.directory / "policy.toml"
+        file.write_text(policy)
+        return file
 
     def app(
         self, app: App, command: Sequence[str], timeout: float = 60, **options
@@ -121,10 +130,11 @@ class Lab:
         copy.chmod(0o644)
         return self.app(app, [python(), str(copy), *arguments], timeout, **options)
 
-    def dig(self, *arguments: str, server: str = muzzle.RESOLVER4, app: App = RECORDED):
-        """dig against the phone's resolver, short waits."""
+    def dig(self, *arguments: str, server: str | None = None, app: App = RECORDED) -> dig.Reply:
+        """dig against the phone's resolver, one try."""
         usual = ["+time=3", "+tries=1", "+noall", "+comments", "+answer", "+authority"]
-        return self.app(app, ["dig", f"@{server}", *usual, *arguments], 20)
+        server = server or self.phone_resolver
+        return dig.read(self.app(app, ["dig", f"@{server}", *usual, *arguments], 30).stdout)
 
     def close(self) -> None:
         while self._open:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import socket
+import threading
 
+from .network import Namespace
 from .web import Connection, Server, pattern, reset
 
 # Reads to the end of the client's half, then answers with size and SHA-256.
@@ -62,3 +64,33 @@ class Odd(Server):
             digest.update(data)
             size += len(data)
         return f"{size} {digest.hexdigest()}\n".encode()
+
+
+class UdpEcho:
+    """Gives datagrams back from UDP port 9004, empty ones too, and keeps their sizes."""
+
+    def __init__(self, internet: Namespace, addresses: list[str]) -> None:
+        self.sizes: list[int] = []
+        self._sockets = [internet.inside(lambda a=address: self._bind(a)) for address in addresses]
+        for one in self._sockets:
+            threading.Thread(target=self._serve, args=(one,), daemon=True).start()
+
+    @staticmethod
+    def _bind(address: str) -> socket.socket:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        one = socket.socket(family, socket.SOCK_DGRAM)
+        one.bind((address, ECHOES))
+        return one
+
+    def _serve(self, one: socket.socket) -> None:
+        while True:
+            try:
+                data, peer = one.recvfrom(65535)
+                self.sizes.append(len(data))
+                one.sendto(data, peer)
+            except OSError:
+                return
+
+    def close(self) -> None:
+        for one in self._sockets:
+            one.close()

@@ -23,6 +23,8 @@ COLLECTED = [
 FILES = "tracking.miui.com"
 # A tracker whose server cannot be reached.
 UNREACHABLE = "data.mistat.xiaomi.com"
+# Names that no list may block.
+NEVER_BLOCKED = "account.xiaomi.com"
 # Names that are on no list.
 WEB = "www.example.org"
 INNOCENT_ALIAS = "metrics.shop.example"
@@ -46,7 +48,8 @@ def arguments() -> list[str]:
         found.append(f"--host-record={name},{network.COLLECTOR4},{network.COLLECTOR6}")
     found.append(f"--host-record={FILES},{network.FILES4},{network.FILES6}")
     found.append(f"--host-record={UNREACHABLE},{network.UNREACHABLE4}")
-    found.append(f"--host-record={WEB},{network.WEB4},{network.WEB6}")
+    for name in (WEB, NEVER_BLOCKED):
+        found.append(f"--host-record={name},{network.WEB4},{network.WEB6}")
     found.append(f"--cname={INNOCENT_ALIAS},{COLLECTED[0]}")
     # The tracker hides in the middle of the chain: far -> tracker -> a name that is on no list.
     found.append("--host-record=edge.cdn.example," + f"{network.COLLECTOR4},{network.COLLECTOR6}")
