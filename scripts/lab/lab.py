@@ -26,12 +26,13 @@ class App:
     uid: int
     package: str
     setting: str
+    when_blocked: str = "refuse"
 
 
 BLOCKED = App(10101, "com.mi.globalbrowser", "block")
 RECORDED = App(10102, "com.mi.globalbrowser.mini", "record")
 OFF = App(10103, "com.example.other", "off")
-CAPTURED = App(10104, "com.miui.player", "block")
+CAPTURED = App(10104, "com.miui.player", "block", "capture")
 APPS = [BLOCKED, RECORDED, OFF, CAPTURED]
 
 
@@ -122,13 +123,22 @@ class Lab:
         return self.app(app, ["curl", *usual, *arguments], timeout, **options)
 
     def python(self, app: App, file: Path, *arguments: str, timeout: float = 60, **options):
-        """A Python program as an app, from a place that the app's user can read."""
+        """Runs a Python program to its end as an app."""
+        return self.app(app, self._python(file, arguments), timeout, **options)
+
+    def start_python(self, app: App, file: Path, *arguments: str) -> subprocess.Popen:
+        """Starts a Python program as an app, with pipes for what it prints."""
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return self.phone.start(self._python(file, arguments), uid=app.uid, **pipes)
+
+    def _python(self, file: Path, arguments: Sequence[str]) -> list[str]:
+        """A command line with the program at a place that every app's user can read."""
         home = self.directory / "programs"
         home.mkdir(exist_ok=True)
         copy = home / file.name
         shutil.copyfile(file, copy)
         copy.chmod(0o644)
-        return self.app(app, [python(), str(copy), *arguments], timeout, **options)
+        return [python(), str(copy), *arguments]
 
     def dig(self, *arguments: str, server: str | None = None, app: App = RECORDED) -> dig.Reply:
         """dig against the phone's resolver, one try."""

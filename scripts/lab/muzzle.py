@@ -117,8 +117,12 @@ class Muzzle:
         self._reader.join(5)
         return code
 
-    def reload(self) -> None:
+    def reload(self) -> str:
+        """Makes it read its policy again; gives what it said about that."""
+        before = len(self.lines)
         self.process.send_signal(signal.SIGHUP)
+        network.wait_until(lambda: len(self.lines) > before, 5, "a word about the new policy")
+        return self.lines[-1]
 
     def stop(self, with_signal: int = signal.SIGTERM) -> int:
         """Ends it and gives its exit code."""

@@ -1,4 +1,4 @@
-"""Policy files as text. It never reads one."""
+"""Policy files as text, `docs/policy.md`. It never reads one."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def text(
     host_apps: Sequence[tuple[str, str, str]] = (),
 ) -> str:
     """A policy: apps with their settings, hosts with a verdict, hosts with one for one app."""
-    lines = [f'default = "{default}"', f'block_at = "{block_at}"', ""]
+    lines = ["version = 1", f'default = "{default}"', f'block_at = "{block_at}"', ""]
     for app in apps:
-        lines += ["[[app]]", f"uid = {app.uid}", f'package = "{app.package}"']
-        lines += [f'setting = "{app.setting}"', ""]
+        lines += ["[[app]]", f'package = "{app.package}"', f"uid = {app.uid}"]
+        lines += [f'setting = "{app.setting}"', f'when_blocked = "{app.when_blocked}"', ""]
     for host, verdict in hosts:
         lines += ["[[host]]", f'host = "{host}"', f'verdict = "{verdict}"', ""]
     for host, package, verdict in host_apps:

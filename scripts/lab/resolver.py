@@ -6,6 +6,7 @@ It never asks another server: a name without a record here does not exist.
 from __future__ import annotations
 
 import re
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -100,5 +101,13 @@ class Resolver:
         """Type and name of all questions that arrived, in order."""
         return re.findall(r"query\[(\S+?)\] (\S+) from", self.log.read_text())
 
+    def pause(self) -> None:
+        """Stops answering, as a network that drops everything."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
     def close(self) -> None:
+        self.resume()
         network.end(self.process)

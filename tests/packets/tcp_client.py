@@ -150,6 +150,12 @@ def datagrams(host, port, *sizes):
     return {"back": back, "error": None}
 
 
+def fling(host, port, size):
+    """Sends one datagram and waits for nothing."""
+    connect(host, port, kind=socket.SOCK_DGRAM).send(b"\xff" * int(size))
+    return {}
+
+
 def held(host, port, seconds):
     """Keeps a connection and echoes on it each tenth of a second; says how it ended."""
     sock = connect(host, port)
@@ -168,7 +174,7 @@ def held(host, port, seconds):
 
 
 WHAT = [attempt, half_close, after_server_fin, expects_reset, greets, slow_reader, many, raw]
-WHAT += [datagrams, held]
+WHAT += [datagrams, fling, held]
 
 if __name__ == "__main__":
     action = {function.__name__: function for function in WHAT}[sys.argv[1]]
