@@ -79,7 +79,8 @@ class Namespace:
 
     def wrap(self, command: Sequence[str], uid: int = 0) -> list[str]:
         """The command line that runs a command in here as a user."""
-        inside = ["nsenter", "-t", str(self.holder.pid), "-n", "-m", "--"]
+        # The root too: a mount namespace entered from a chroot starts at the real root.
+        inside = ["nsenter", "-t", str(self.holder.pid), "-n", "-m", "-r", "--"]
         if uid:
             inside += ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups"]
             inside += ["--no-new-privs", "--"]
