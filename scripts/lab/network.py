@@ -180,24 +180,27 @@ def connect(phone: Namespace, internet: Namespace) -> None:
     here, there = str(phone.holder.pid), str(internet.holder.pid)
     ip("link", "add", "name", "wifi0", "netns", here, "type", "veth",
        "peer", "name", "isp0", "netns", there)  # fmt: skip
-    for space, device, own4, own6 in (
-        (phone, "wifi0", PHONE4, PHONE6),
-        (internet, "isp0", GATE4, GATE6),
-    ):
-        lines = [f"addr add {own4}/24 dev {device}"]
-        if has_ipv6():
-            lines.append(f"addr add {own6}/64 dev {device} nodad")
-        lines.append(f"link set {device} up")
-        if space is phone:
-            lines += [f"route add default via {GATE4}", f"route add unreachable {UNREACHABLE4}"]
-            lines += [f"-6 route add default via {GATE6}"] if has_ipv6() else []
-        else:
-            lines += [
-                f"addr add {address} dev lo{' nodad' if ':' in address else ''}"
-                for address in SERVED
-                if has_ipv6() or ":" not in address
-            ]
-        for line in lines:
-            done = space.run(["ip", *line.split()])
-            if done.returncode != 0:
-                raise RuntimeError(f"ip {line} in {space.name}: {done.stderr.strip()}")
+    # Both ends come up before they get addresses: IPv6 would wait a second for the other end.
+    for space, device in ((phone, "wifi0"), (internet, "isp0")):
+        quiet = [f"link set dev {device} addrgenmode none"] if has_ipv6() else []
+        in_here(space, [*quiet, f"link set {device} up"])
+    in_here(internet, [f"addr add {GATE4}/24 dev isp0"])
+    in_here(phone, [f"addr add {PHONE4}/24 dev wifi0", f"route add default via {GATE4}"])
+    in_here(phone, [f"route add unreachable {UNREACHABLE4}"])
+    if has_ipv6():
+        in_here(internet, [f"addr add {GATE6}/64 dev isp0 nodad"])
+        in_here(phone, [f"addr add {PHONE6}/64 dev wifi0 nodad"])
+        in_here(phone, [f"-6 route add default via {GATE6}"])
+    for address in SERVED:
+        if ":" not in address:
+            in_here(internet, [f"addr add {address} dev lo"])
+        elif has_ipv6():
+            in_here(internet, [f"addr add {address} dev lo nodad"])
+
+
+def in_here(space: Namespace, lines: Sequence[str]) -> None:
+    """Runs `ip` lines in a namespace; a failure shows its own words."""
+    for line in lines:
+        done = space.run(["ip", *line.split()])
+        if done.returncode != 0:
+            raise RuntimeError(f"ip {line} in {space.name}: {done.stderr.strip()}")
