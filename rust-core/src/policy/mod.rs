@@ -7,7 +7,7 @@
 mod file;
 
 use crate::event::{Reason, ReasonCode, Time, Verdict};
-use crate::signatures::{Category, HostTable, Listing, Rule, RuleId};
+use crate::signatures::{Category, HOST, HostTable, Listing, Rule, RuleId};
 use hashbrown::HashMap;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -223,7 +223,7 @@ impl Policy {
             (id, *by_category.filter(|_| !never).unwrap_or(&rule.listing))
         });
         let overrides = host
-            .filter(|_| !self.overrides.is_empty())
+            .filter(|host| !self.overrides.is_empty() && host.len() <= HOST)
             .into_iter()
             .flat_map(suffixes)
             .flat_map(|(name, whole)| {

@@ -262,3 +262,11 @@ fn a_rule_against_what_the_phone_needs_is_obeyed_with_a_warning() {
     let expected = [unknown, touched(".example.com"), touched("a.never.example.com")];
     assert_eq!(policy(&text).warnings(&table()), expected);
 }
+
+#[test]
+fn a_host_that_is_too_long_to_be_one_is_unknown() {
+    let policy = policy(&host(".example.com", "block", ""));
+    let long = format!("{}example.com", "a.".repeat(122));
+    assert_eq!(decided(&policy, None, &long), "allow unknown-allow");
+    assert_eq!(decided(&policy, None, &long[2..]), "block host-override .example.com");
+}

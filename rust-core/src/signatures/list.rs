@@ -64,7 +64,7 @@ pub const COLUMNS: [&str; 8] =
 pub const SHARED: [&str; 3] = ["miui.com", "xiaomi.com", "log.aliyuncs.com"];
 
 /// Longest host, characters (RFC 1035 §2.3.4: 255 bytes on the wire).
-pub(super) const HOST: usize = 253;
+pub(crate) const HOST: usize = 253;
 
 /// One row of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@ mod compile;
 mod list;
 mod table;
 
-pub(crate) use list::is_pattern;
 pub use list::{COLUMNS, Category, List, ListError, Listing, Rule, SHARED, parse_list};
+pub(crate) use list::{HOST, is_pattern};
 pub use table::{HostTable, RuleId, TableError};
 
 use std::borrow::Cow;
