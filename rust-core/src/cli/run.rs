@@ -61,7 +61,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::new(format_args!("{}: {error}", args.db.display())))?;
     let tun = tun::open(&args.tun)?;
     let sender = writer.sender();
-    let config = Config { mtu: limits::TUN_MTU, resolvers: resolvers.clone(), seed: seed()? };
+    let config = Config { resolvers: resolvers.clone(), seed: seed()? };
     let parts = Parts {
         tun,
         engine: Engine::new(config, rules),

@@ -34,8 +34,6 @@ use std::sync::Arc;
 /// What the engine is made for.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// MTU of the TUN.
-    pub mtu: u16,
     /// Upstream resolvers, in the order of preference; at least one.
     pub resolvers: Vec<SocketAddr>,
     /// Unpredictable to apps and network; fixed where a run must be repeatable.
@@ -78,7 +76,7 @@ impl Engine {
     /// An engine without flows.
     pub fn new(config: Config, rules: Rules) -> Self {
         Self {
-            stack: Stack::new(config.mtu, keyed(config.seed, 0)),
+            stack: Stack::new(keyed(config.seed, 0)),
             questions: resolver::Questions::new(config.seed),
             config,
             rules,

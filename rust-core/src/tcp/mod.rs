@@ -106,16 +106,17 @@ impl Device for Port<'_> {
 }
 
 impl Stack {
-    /// A stack for a TUN of this MTU. IPv4 segments to the apps are as large as a packet can be,
-    /// whatever the MTU: the kernel takes them whole, and the cost of one write is spread.
-    pub fn new(mtu: u16, seed: u64) -> Self {
+    /// A stack whose segments to the apps are as large as a packet can be, whatever the MTU of the
+    /// TUN: the kernel takes them whole, and the cost of one write is spread. What the apps send
+    /// keeps to that MTU by itself.
+    pub fn new(seed: u64) -> Self {
         let mut caps = DeviceCapabilities::default();
         caps.medium = Medium::Ip;
-        caps.max_transmission_unit = usize::from(mtu);
+        caps.max_transmission_unit = PACKET;
         caps.checksum.ipv4 = Checksum::Tx;
         caps.checksum.tcp = Checksum::None;
         caps.segmentation.tcpv4 = NonZeroUsize::new(PACKET);
-        // Not over IPv6: smoltcp 0.14 counts such a segment as sent and drops it.
+        caps.segmentation.tcpv6 = NonZeroUsize::new(PACKET);
         let mut config = Config::new(HardwareAddress::Ip);
         config.random_seed = seed;
         let mut out = vec![0; PACKET];
@@ -267,7 +268,7 @@ mod tests {
     }
 
     fn opened() -> (Stack, Socket, Sink) {
-        let (mut stack, mut sink) = (Stack::new(9000, 7), Sink::default());
+        let (mut stack, mut sink) = (Stack::new(7), Sink::default());
         let mut socket = Socket::listen("198.18.0.9:80".parse().unwrap()).unwrap();
         stack.ingress(0, &SYN_V4, &mut socket, &mut sink);
         stack.egress(0, &mut socket, &mut sink);
