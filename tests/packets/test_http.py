@@ -44,9 +44,15 @@ def chunked(body: bytes, size: int) -> bytes:
     return b"".join(b"%x;note=1\r\n%s\r\n" % (len(p), p) for p in pieces) + b"0\r\nTrailer: x\r\n\r\n"
 
 
+def raw(lab: Lab, data: bytes, mode: str = "whole") -> str:
+    """Sends bytes as they are and gives what came back."""
+    text = data.decode("latin-1")
+    return tcp(lab, RECORDED, "raw", HOST, "80", mode, input=text, encoding="latin-1")["answer"]
+
+
 def passes(lab: Lab, data: bytes, tokens: list[str], mode: str = "whole") -> None:
     """Sends raw bytes; the collector must get exactly them, and each token must be decoded."""
-    answer = tcp(lab, RECORDED, "raw", HOST, "80", mode, input=data.decode("latin-1"))["answer"]
+    answer = raw(lab, data, mode)
     assert answer.count("HTTP/1.1 200 OK") == len(tokens), answer
     assert bytes(lab.collector.connections[0].received) == data
     for token in tokens:
@@ -98,8 +104,8 @@ def test_two_requests_on_one_kept_connection(clean: Lab) -> None:
 
 
 def test_a_gzip_content_coding(clean: Lab) -> None:
-    body = gzip.compress(form("coded"))
-    passes(clean, request("coded", "Content-Encoding: gzip", body=body), ["coded"])
+    body = gzip.compress(form("by-gzip"))
+    passes(clean, request("by-gzip", "Content-Encoding: gzip", body=body), ["by-gzip"])
 
 
 def test_a_get_with_its_event_in_the_query(clean: Lab) -> None:
@@ -112,7 +118,7 @@ def test_a_get_with_its_event_in_the_query(clean: Lab) -> None:
 
 def test_a_request_that_is_cut_off_is_not_called_decoded(clean: Lab) -> None:
     data = request("cut-off", body=form("cut-off")[:40]).replace(b"Content-Length: 40", b"Content-Length: 4000")
-    tcp(clean, RECORDED, "raw", HOST, "80", "whole", input=data.decode("latin-1"))
+    raw(clean, data)
     found = events(clean, 1, lambda e: e.get("payload", {}).get("size") in (40, 4000) or "truncated" in json.dumps(e))
     assert found and all(e["state"] != "decoded" or e["problems"] for e in found), found
 
@@ -120,7 +126,7 @@ def test_a_request_that_is_cut_off_is_not_called_decoded(clean: Lab) -> None:
 def test_a_broken_payload_passes_and_is_undecodable(clean: Lab) -> None:
     body = b"data_list=%21%21not-base64&gzip=1"
     data = request("broken", body=body)
-    tcp(clean, RECORDED, "raw", HOST, "80", "whole", input=data.decode("latin-1"))
+    raw(clean, data)
     assert bytes(clean.collector.connections[0].received) == data
     found = events(clean, 1, lambda e: e.get("payload", {}).get("size") == len(body))
     assert {e["state"] for e in found} == {"undecodable"}, found

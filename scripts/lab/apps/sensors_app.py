@@ -5,6 +5,7 @@ was tracked, whether the SDK saw it delivered, and its error if not.
 """
 
 import argparse
+import contextlib
 import json
 import sys
 import time
@@ -33,9 +34,10 @@ def main() -> int:
     tracked = json.loads(arguments.events)
     error, started = None, time.monotonic()
     try:
-        for name, properties in tracked:
-            analytics.track(arguments.id, name, properties)
-        analytics.flush()
+        with contextlib.redirect_stdout(sys.stderr):  # The debug consumer prints.
+            for name, properties in tracked:
+                analytics.track(arguments.id, name, properties)
+            analytics.flush()
     except urllib.error.URLError as failure:
         error = str(failure.reason)
     except Exception as failure:  # noqa: BLE001 - an app shows whatever its SDK raised
