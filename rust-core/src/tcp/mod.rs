@@ -236,9 +236,13 @@ impl Socket {
     }
 
     /// Whether both directions have ended, in peace or by a reset. What remains to be said is
-    /// said by one more [`Stack::egress`].
+    /// said by one more [`Stack::egress`]. An app that closes after us may have bytes here still.
     pub fn is_over(&self) -> bool {
-        matches!(self.tcp_ref().state(), tcp::State::Closed | tcp::State::TimeWait)
+        match self.tcp_ref().state() {
+            tcp::State::Closed => true,
+            tcp::State::TimeWait => !self.can_recv(),
+            _ => false,
+        }
     }
 
     /// Bounds how long bytes to the app may stay unacknowledged. An idle connection has no
