@@ -25,6 +25,15 @@ BROWSED = {
 }
 
 
+# The data kinds that say something about a person, in words.
+WORDS = {
+    "visited-page": "visited page",
+    "search": "search",
+    "identifier": "identifiers",
+    "device-fact": "the device",
+}
+
+
 class Demo:
     """One run, told as a story."""
 
@@ -36,8 +45,8 @@ class Demo:
         tracked = BROWSED[app]
         self.story.line(f"The app tries to send, with the Sensors Analytics SDK, to {sensors.URL}:")
         for name, properties in tracked:
-            self.story.item(f"{name}: " + ", ".join(f"{k} = {v}" for k, v in properties.items()))
-        self.story.item("each with: " + ", ".join(f"{k} = {v}" for k, v in sensors.COMMON.items()))
+            self.story.item(f"{name}: {listed(properties)}")
+        self.story.item(f"each with: {listed(sensors.COMMON)}")
         self.lab.collector.forget()
         arguments = [sensors.URL, json.dumps(tracked), "--common", json.dumps(sensors.COMMON)]
         done = self.lab.python(app, PROGRAM, *arguments)
@@ -60,6 +69,7 @@ class Demo:
         return [(e["event"], told(e["event"], e["properties"])) for e in events]
 
     def blocked(self) -> None:
+        """The blocked app: refused, nothing received, the attempt stored."""
         check = self.story.check
         self.story.title(f"1. {BLOCKED.package}, set to Block")
         outcome = self.send(BLOCKED)
@@ -69,12 +79,13 @@ class Demo:
         check("the collector received 0 bytes", 0, self.lab.collector.bytes_received())
         events = self.stored(BLOCKED, 1)
         check("Muzzle wrote the attempt down", True, bool(events))
-        for event in events:
-            self.story.item(f"{event['time']}  {in_words(event)}")
+        rules = sorted({f"rule {e['reason'].get('rule', '?')}" for e in events})
+        self.story.item(f"{len(events)} connections stopped by {', '.join(rules)}; nothing was sent")
         seen = {(e.get("host"), e["verdict"], e["state"]) for e in events}
         check("as blocked, with the tracker's name", {(sensors.HOST, "block", "blocked")}, seen)
 
     def recorded(self) -> None:
+        """The recorded app: delivered unchanged, and decoded in words."""
         check = self.story.check
         self.story.title(f"2. {RECORDED.package}, set to Record")
         outcome = self.send(RECORDED)
@@ -85,7 +96,8 @@ class Demo:
         events = self.stored(RECORDED, len(got))
         self.story.line("Muzzle read along, and wrote in words:")
         for event in events:
-            self.story.item(f"{event['time']}  {in_words(event)}")
+            for line in in_words(event):
+                self.story.item(line)
         tracked = dict(BROWSED[RECORDED])
         page = tracked["page_load_event_finish"]["url"]
         check("the visited page was decoded", [page], values(events, "visited-page", "properties.url"))
@@ -98,6 +110,7 @@ class Demo:
         check("each is stored as decoded", [("record", "decoded", "sensors")] * len(got), states)
 
     def off(self) -> None:
+        """The app that is off: delivered, and not looked at."""
         check = self.story.check
         self.story.title(f"3. {OFF.package}, set to Off")
         outcome = self.send(OFF)
@@ -109,6 +122,7 @@ class Demo:
         check("Muzzle wrote nothing down: Off means not looked at", [], self.stored(OFF, 0))
 
     def ordinary(self) -> None:
+        """A site that no list knows: untouched for all."""
         check = self.story.check
         self.story.title("4. Ordinary traffic of all three apps")
         before = len(muzzle.events(self.database))
@@ -121,6 +135,7 @@ class Demo:
         check("Muzzle wrote nothing down about it", before, len(muzzle.events(self.database)))
 
     def export(self, directory: Path) -> None:
+        """The export: every event, as JSON Lines."""
         check = self.story.check
         file = directory / "events.jsonl"
         done = muzzle.command(
@@ -130,6 +145,10 @@ class Demo:
         lines = file.read_text().splitlines() if file.exists() else []
         ids = [json.loads(line)["id"] for line in lines]
         check("the export holds every event", [e["id"] for e in muzzle.events(self.database)], ids)
+
+
+def listed(properties: dict[str, Any]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in properties.items())
 
 
 def told(name: str, properties: dict[str, Any]) -> dict[str, Any]:
@@ -152,14 +171,15 @@ def values(events: list[dict[str, Any]], kind: str | None, path: str) -> list[An
     ]
 
 
-def in_words(event: dict[str, Any]) -> str:
-    """One line about an event, for people."""
-    host = event.get("host", "an address")
-    if event["state"] == "blocked":
-        rule = event["reason"].get("rule", "?")
-        return f"stopped: {owner(event)} to {host} (rule {rule}); nothing was sent"
-    parts = [f"{f['kind']} {f['path']} = {f['value']}" for f in event.get("fields", []) if "kind" in f]
-    return f"{event['state']}: {event.get('event', '?')} to {host}: " + "; ".join(parts)
+def in_words(event: dict[str, Any]) -> list[str]:
+    """What a decoded event tells about its owner: a headline, then a line for each kind."""
+    lines = [f"{event['time']}  {event.get('event', '?')}, sent to {event.get('host', 'an address')}"]
+    for kind, words in WORDS.items():
+        told = [f for f in event.get("fields", []) if f.get("kind") == kind]
+        parts = [f"{f['path'].removeprefix('properties.')} = {f['value']}" for f in told]
+        if parts:
+            lines.append(f"    {words}: " + ", ".join(parts))
+    return lines
 
 
 def fresh(directory: Path) -> Path:

@@ -31,7 +31,12 @@ class Story:
         print(textwrap.fill(text, 96) if text else "", flush=True)
 
     def item(self, text: str) -> None:
-        print(textwrap.fill(text, 96, initial_indent="    ", subsequent_indent="      "), flush=True)
+        depth = "    " + " " * (len(text) - len(text.lstrip()))
+        text = textwrap.fill(
+            text.strip(), 96, initial_indent=depth, subsequent_indent=depth + "  ",
+            break_on_hyphens=False, break_long_words=False,
+        )  # fmt: skip
+        print(text, flush=True)
 
     def check(self, claim: str, expected: Any, seen: Any) -> bool:
         """Prints a claim, with what was expected and seen where it does not hold."""
