@@ -33,6 +33,8 @@ pub struct Stack {
 pub struct Socket {
     set: SocketSet<'static>,
     handle: SocketHandle,
+    /// One side broke the connection off: bytes that wait here are of no use any more.
+    broken: bool,
 }
 
 struct Port<'a> {
@@ -135,8 +137,11 @@ impl Stack {
         to: &mut Socket,
         sink: &mut dyn PacketSink,
     ) {
+        let before = to.tcp_ref().state();
         let mut port = Port { packet: Some(packet), caps: &self.caps, out: &mut self.out, sink };
         self.iface.poll_ingress_single(Instant::from_micros(now_us), &mut port, &mut to.set);
+        let closed = to.tcp_ref().state() == tcp::State::Closed;
+        to.broken |= closed && before != tcp::State::LastAck;
     }
 
     /// Writes what the connection has to say, until it or the sink has no more.
@@ -177,7 +182,7 @@ impl Socket {
         socket.listen(listen).ok()?;
         let mut set = SocketSet::new(Vec::with_capacity(1));
         let handle = set.add(socket);
-        Some(Self { set, handle })
+        Some(Self { set, handle, broken: false })
     }
 
     fn tcp(&mut self) -> &mut tcp::Socket<'static> {
@@ -195,14 +200,15 @@ impl Socket {
 
     /// Whether the app has ended its direction in peace and all its bytes were taken.
     pub fn app_finished(&self) -> bool {
-        let socket = self.tcp_ref();
-        matches!(
-            socket.state(),
+        let finished = matches!(
+            self.tcp_ref().state(),
             tcp::State::CloseWait
                 | tcp::State::LastAck
                 | tcp::State::Closing
                 | tcp::State::TimeWait
-        ) && !socket.can_recv()
+                | tcp::State::Closed
+        );
+        finished && !self.broken && !self.can_recv()
     }
 
     /// Whether there is room for bytes to the app.
@@ -232,17 +238,15 @@ impl Socket {
 
     /// Ends the connection by a reset.
     pub fn abort(&mut self) {
+        self.broken = true;
         self.tcp().abort();
     }
 
-    /// Whether both directions have ended, in peace or by a reset. What remains to be said is
-    /// said by one more [`Stack::egress`]. An app that closes after us may have bytes here still.
+    /// Whether both directions have ended and nothing of the app's waits here, or one side broke
+    /// the connection off. What remains to be said is said by one more [`Stack::egress`].
     pub fn is_over(&self) -> bool {
-        match self.tcp_ref().state() {
-            tcp::State::Closed => true,
-            tcp::State::TimeWait => !self.can_recv(),
-            _ => false,
-        }
+        let ended = matches!(self.tcp_ref().state(), tcp::State::Closed | tcp::State::TimeWait);
+        ended && (self.broken || !self.can_recv())
     }
 
     /// Bounds how long bytes to the app may stay unacknowledged. An idle connection has no
