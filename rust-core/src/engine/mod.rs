@@ -91,9 +91,32 @@ impl Engine {
         }
     }
 
-    /// Takes new lists and choices; they hold for flows that begin from now on.
-    pub fn set_rules(&mut self, rules: Rules) {
+    /// Takes new lists and choices. Flows that would now be stopped, or answered otherwise than
+    /// they are, end at once; those that are no longer to be recorded go on unseen.
+    pub fn set_rules(&mut self, now: Now, rules: Rules, fx: &mut dyn Effects) {
         self.rules = rules;
+        for token in self.flows.tokens() {
+            let Some((facts, slot)) = self.verdict_of(token) else { continue };
+            let (old, uid) = (facts.verdict, facts.uid);
+            let Some(entry) = self.pool.entry(slot) else { continue };
+            let new = self.decide_name(now, uid, &entry.name, &entry.listed).verdict;
+            match (old, new) {
+                (Verdict::Record, Verdict::Allow) => self.tcp_unseen(token),
+                (_, Verdict::Block | Verdict::Capture) | (Verdict::Capture, _) if old != new => {
+                    self.evict(now, token, fx);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What was decided about a flow, and the place of its name.
+    fn verdict_of(&mut self, token: Token) -> Option<(&FlowFacts, Slot)> {
+        match self.flows.get_mut(token)? {
+            Flow::Tcp(flow) => Some((flow.facts()?, flow.slot?)),
+            Flow::Udp(flow) => Some((flow.facts()?, flow.slot)),
+            Flow::Lookup(_) => None,
+        }
     }
 
     /// What was counted so far.

@@ -24,7 +24,7 @@ const SYN: usize = 40 + 60;
 /// See the module.
 pub(super) struct TcpFlow {
     tuple: FiveTuple,
-    slot: Option<Slot>,
+    pub(super) slot: Option<Slot>,
     syn: [u8; SYN],
     syn_len: usize,
     facts: Option<Box<FlowFacts>>,
@@ -440,6 +440,15 @@ impl Engine {
         }
     }
 
+    /// Stops looking at what passes.
+    pub(super) fn tcp_unseen(&mut self, token: Token) {
+        if let Some(Flow::Tcp(flow)) = self.flows.get_mut(token)
+            && let Phase::Open(open) = &mut flow.phase
+        {
+            open.inspect = Inspect::Off;
+        }
+    }
+
     /// Ends a connection at once, on both sides.
     pub(super) fn tcp_abort(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
@@ -474,6 +483,11 @@ impl Engine {
 }
 
 impl TcpFlow {
+    /// What was decided, once it is.
+    pub(super) fn facts(&self) -> Option<&FlowFacts> {
+        self.facts.as_deref()
+    }
+
     fn id(&self) -> FlowId {
         self.facts.as_ref().map_or(FlowId(0), |f| f.flow)
     }

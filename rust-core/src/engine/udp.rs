@@ -36,6 +36,13 @@ enum Phase {
     Open,
 }
 
+impl UdpFlow {
+    /// What was decided, once it is.
+    pub(super) fn facts(&self) -> Option<&FlowFacts> {
+        self.facts.as_deref()
+    }
+}
+
 impl Engine {
     pub(super) fn handle_datagram(
         &mut self,

@@ -63,7 +63,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// New lists and choices, for flows that begin from now on.
+    /// New lists and choices; see [`Engine::set_rules`].
     pub fn set_rules(&self, rules: Rules) {
         self.say(Command::Rules(Box::new(rules)));
     }
@@ -140,7 +140,7 @@ impl DataPlane {
             for event in events.drain(..) {
                 match Source::of(event) {
                     Source::Tun => read_tun |= self.world.tun_event(event.flags),
-                    Source::Wake => stop |= self.obey(),
+                    Source::Wake => stop |= self.obey(now),
                     Source::Resolver(index) => self.read_answers(now, index, &mut packet),
                     Source::Flow(token) => self.socket_event(now, token, event.flags),
                 }
@@ -213,12 +213,12 @@ impl DataPlane {
     }
 
     /// Does what other threads asked for; whether the end was among it.
-    fn obey(&mut self) -> bool {
+    fn obey(&mut self, now: Now) -> bool {
         let _ = rustix::io::read(&*self.wake, &mut [0; 8]);
         let mut stop = false;
         while let Ok(command) = self.commands.try_recv() {
             match command {
-                Command::Rules(rules) => self.engine.set_rules(*rules),
+                Command::Rules(rules) => self.engine.set_rules(now, *rules, &mut self.world),
                 Command::Snapshot(answer) => {
                     let _ = answer.send(self.snapshot());
                 }
