@@ -242,19 +242,19 @@ impl Policy {
     fn judge<'a>(&self, case: &Case<'a>, app: Option<&App>) -> (Verdict, Why<'a>) {
         let of =
             |package: Option<&str>| case.overrides.iter().find(|o| o.app.as_deref() == package);
+        let setting = app.map_or(self.default, |app| app.setting);
+        if setting == Setting::Off {
+            return (Verdict::Allow, Why::Plain(ReasonCode::AppOff));
+        }
+        if case.paused {
+            return (Verdict::Allow, Why::Plain(ReasonCode::Paused));
+        }
         let own = app.and_then(|app| of(Some(&app.package)));
         if let Some(one) = own.or_else(|| of(None)) {
             return (one.verdict, Why::Override(one));
         }
         if let Some((rule, Listing::Never)) = case.listed {
             return (Verdict::Allow, Why::Rule(ReasonCode::NeverBlock, rule));
-        }
-        if case.paused {
-            return (Verdict::Allow, Why::Plain(ReasonCode::Paused));
-        }
-        let setting = app.map_or(self.default, |app| app.setting);
-        if setting == Setting::Off {
-            return (Verdict::Allow, Why::Plain(ReasonCode::AppOff));
         }
         let Some((rule, listing)) = case.listed else {
             return (Verdict::Allow, Why::Plain(ReasonCode::UnknownAllow));

@@ -92,7 +92,7 @@ fn each_step_beats_those_below_it() {
         (APPS, Some(2), "example.com", "allow unknown-allow"),
         (APPS, Some(3), block, "allow app-off"),
         (APPS, Some(3), "", "allow app-off"),
-        (APPS, Some(3), "never.example.com", "allow never-block .never.example.com"),
+        (APPS, Some(3), "never.example.com", "allow app-off"),
         // The file's own settings.
         ("default = \"off\"", None, block, "allow app-off"),
         ("default = \"record\"", Some(9), block, "record app-record block.example.com"),
@@ -113,12 +113,12 @@ fn each_step_beats_those_below_it() {
         // Pause.
         (paused, None, block, "allow paused"),
         (paused, None, "", "allow paused"),
-        (paused, None, "never.example.com", "allow never-block .never.example.com"),
-        (&format!("{paused}\n{APPS}"), Some(3), block, "allow paused"),
-        (&format!("{paused}\n{all}"), None, block, "capture host-override block.example.com"),
+        (paused, None, "never.example.com", "allow paused"),
+        (&format!("{paused}\n{APPS}"), Some(3), block, "allow app-off"),
+        (&format!("{paused}\n{all}"), None, block, "allow paused"),
         // Overrides.
         (&never, None, "x.never.example.com", "block host-override .never.example.com"),
-        (&format!("{APPS}{all}"), Some(3), block, "capture host-override block.example.com"),
+        (&format!("{APPS}{all}"), Some(3), block, "allow app-off"),
         (&format!("{APPS}{all}{own}"), Some(1), block, "record host-override block.example.com"),
         (&format!("{APPS}{all}{own}"), Some(2), block, "capture host-override block.example.com"),
         (&format!("{APPS}{own}"), None, block, "block listed-host block.example.com"),
