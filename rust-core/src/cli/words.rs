@@ -1,7 +1,7 @@
 //! Words for people, shared by the commands. Never prints a control character that came from a
 //! peer: a terminal would obey it.
 
-use crate::event::{App, Event, IdKind, Kind, State, Verdict};
+use crate::event::{App, Event, Field, IdKind, Kind, State, Verdict};
 use anstyle::{AnsiColor, Style};
 
 /// Longest text of a peer in a sentence, characters.
@@ -184,9 +184,34 @@ fn report(event: &Event) -> String {
     text
 }
 
+/// The last name of a field's path.
+fn leaf(field: &Field) -> &str {
+    field.path.rsplit('.').next().unwrap_or_default()
+}
+
+/// Values that say how something was sought or seen, not what.
+fn is_manner(field: &Field) -> bool {
+    const MANNERS: [&str; 6] = ["engine", "method", "position", "type", "op", "page"];
+    MANNERS.iter().any(|manner| leaf(field).ends_with(manner))
+}
+
+/// The value that tells most of a kind: what was sought before how.
+fn headline(event: &Event, of: Kind) -> Option<String> {
+    let told = || event.fields.iter().filter(|f| f.kind == of && !f.value.is_empty());
+    let field = match of {
+        Kind::Search => told().find(|f| !is_manner(f)),
+        _ => told().next(),
+    };
+    let value = clean(&field?.value, LONGEST);
+    let engine = told().find(|f| of == Kind::Search && leaf(f).ends_with("engine"));
+    Some(match engine {
+        Some(engine) => format!("{value} (on {})", clean(&engine.value, LONGEST)),
+        None => value,
+    })
+}
+
 fn lead(event: &Event, first: Kind) -> String {
-    let value = event.fields.iter().find(|f| f.kind == first && !f.value.is_empty());
-    let value = value.map(|f| clean(&f.value, LONGEST));
+    let value = headline(event, first);
     let told = |words: &str| match &value {
         Some(value) => format!("{words}: {value}"),
         None => words.to_owned(),
@@ -221,7 +246,7 @@ fn lead(event: &Event, first: Kind) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Bytes, Field, Identifier, Problem, ProblemCode};
+    use crate::event::{Bytes, Identifier, Problem, ProblemCode};
 
     fn event(state: State) -> Event {
         Event { host: Some("sa.example".to_owned()), ..Event::empty(state) }
@@ -259,6 +284,27 @@ mod tests {
         assert_eq!(sentence(&page), text);
         let captured = Event { verdict: Some(Verdict::Capture), ..page };
         assert!(sentence(&captured).ends_with("; it was answered here and did not leave"));
+    }
+
+    #[test]
+    fn a_search_tells_the_words_and_then_the_engine() {
+        let field = |path: &str, value: &str| Field {
+            path: path.to_owned(),
+            value: value.to_owned(),
+            kind: Kind::Search,
+        };
+        let search = Event {
+            kinds: vec![Kind::Search],
+            fields: vec![
+                field("properties.used_searchengine", "duckduckgo"),
+                field("properties.search_method", "input"),
+                field("properties.search_word", "weather"),
+            ],
+            ..event(State::Decoded)
+        };
+        assert_eq!(sentence(&search), "reported a search: weather (on duckduckgo)");
+        let engine_only = Event { fields: search.fields[..2].to_vec(), ..search };
+        assert_eq!(sentence(&engine_only), "reported a search");
     }
 
     #[test]
