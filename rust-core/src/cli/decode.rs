@@ -2,7 +2,7 @@
 
 use super::Failure;
 use crate::event::{Event, State};
-use crate::http::Request;
+use crate::http::{Parser, Request};
 use crate::{decode, limits};
 use anstyle::{AnsiColor, Style};
 use std::io::{self, IsTerminal as _, Read, Write};
@@ -92,7 +92,7 @@ fn read(from: impl Read, file: &Path) -> Result<Vec<u8>, Failure> {
 
 fn request(args: &Args, bytes: Vec<u8>) -> Result<Request, Failure> {
     if args.raw {
-        return raw(bytes);
+        return raw(&bytes);
     }
     let mut headers = Vec::new();
     for line in &args.headers {
@@ -116,34 +116,15 @@ fn usage(message: &str) -> Failure {
     Failure::with_code(USAGE, message)
 }
 
-/// A whole request as bytes. The body is what follows the head, up to its Content-Length.
-fn raw(bytes: Vec<u8>) -> Result<Request, Failure> {
-    let mut lines = vec![httparse::EMPTY_HEADER; limits::HTTP_HEADERS];
-    let mut head = httparse::Request::new(&mut lines);
-    let end = match head.parse(&bytes) {
-        Ok(httparse::Status::Complete(end)) => end,
-        Ok(httparse::Status::Partial) => {
-            return Err(Failure::with_code(UNKNOWN, "the head of the request does not end"));
-        }
-        Err(e) => return Err(Failure::with_code(UNKNOWN, format_args!("no HTTP request: {e}"))),
-    };
-    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-    let headers = head.headers.iter().map(|h| (h.name.to_owned(), text(h.value))).collect();
-    let mut request = Request {
-        method: head.method.unwrap_or_default().to_owned(),
-        target: head.path.unwrap_or_default().to_owned(),
-        headers,
-        ..Request::default()
-    };
-    let mut body = bytes.get(end..).unwrap_or_default().to_vec();
-    let declared = request.header("content-length").and_then(|v| v.trim().parse::<u64>().ok());
-    if let Some(size) = declared {
-        body.truncate(usize::try_from(size).unwrap_or(usize::MAX));
-        request.cut = (body.len() as u64) < size;
-    }
-    request.body_size = declared.unwrap_or(body.len() as u64);
-    request.body = body;
-    Ok(request)
+/// The first request of a stream; it may be cut.
+fn raw(bytes: &[u8]) -> Result<Request, Failure> {
+    let mut parser = Parser::new();
+    let mut first = None;
+    parser.feed(bytes, &mut |request| {
+        first.get_or_insert(request);
+    });
+    let none = || Failure::with_code(UNKNOWN, "no HTTP request with a whole head in these bytes");
+    first.or_else(|| parser.finish()).ok_or_else(none)
 }
 
 /// The exit code that tells scripts how much could be read.
