@@ -3,6 +3,8 @@
 # It never changes what is there already, and never asks a question.
 
 umask 022
+# Also when the command that runs just then takes the signal in its own way.
+trap 'exit 130' INT
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=$ROOT/build
 VENV=$BUILD/venv

@@ -27,6 +27,7 @@ TUN = Path("/dev/net/tun")
 TUN_DEVICE = os.makedev(10, 200)
 GRACE_SECONDS = 10
 NOT_ALLOWED = 77
+WATCHED = [signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGINT]
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -168,20 +169,26 @@ def first_process(directory: str, command: list[str]) -> NoReturn:
 
 
 def wait_for(child: int) -> int:
-    """Waits for a child while passing SIGTERM on. A Ctrl-C reaches it from the terminal."""
-    watched = [signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGINT]
-    deadline_runs = False
+    """Waits for a child while passing on what would end us; in the end with SIGKILL.
+
+    A Ctrl-C reaches the child from the terminal as well, so it gets a moment before it is told.
+    """
+    sequence: list[tuple[float, int]] = []
     while True:
-        info = signal.sigtimedwait(watched, GRACE_SECONDS) if deadline_runs else None
-        if not deadline_runs:
-            info = signal.sigwaitinfo(watched)
-        if info is None:
-            os.kill(child, signal.SIGKILL)
-        elif info.si_signo in (signal.SIGTERM, signal.SIGHUP):
+        if sequence:
+            timeout, following = sequence[0]
+            info = signal.sigtimedwait(WATCHED, timeout)
+            if info is None:
+                os.kill(child, following)
+                sequence.pop(0)
+                continue
+        else:
+            info = signal.sigwaitinfo(WATCHED)
+        if info.si_signo in (signal.SIGTERM, signal.SIGHUP):
             os.kill(child, signal.SIGTERM)
-            deadline_runs = True
-        elif info.si_signo == signal.SIGINT:
-            deadline_runs = True
+            sequence = [(GRACE_SECONDS, signal.SIGKILL)]
+        elif info.si_signo == signal.SIGINT and not sequence:
+            sequence = [(1, signal.SIGTERM), (GRACE_SECONDS, signal.SIGKILL)]
         while True:  # The first process also reaps orphans.
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -196,15 +203,14 @@ def wait_for(child: int) -> int:
 
 def run(command: list[str]) -> int:
     """Runs a command in fresh namespaces and gives its exit code."""
+    # From here on no signal can come between making something and the plan to remove it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
     directory = tempfile.mkdtemp(prefix="muzzle-lab.")
     try:
         check_tun()
         if os.geteuid() != 0:
             become_namespace_root()
         unshare(CLONE_NEWPID)
-        signal.pthread_sigmask(
-            signal.SIG_BLOCK, [signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGINT]
-        )
         child = os.fork()
         if child == 0:
             first_process(directory, command)
