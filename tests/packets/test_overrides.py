@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from helpers import events, holding, page, received_pages, sdk, tcp, visited
 from lab import policy, resolver
-from lab.lab import BLOCKED, RECORDED, Lab
+from lab.lab import BLOCKED, OFF, RECORDED, Lab
 
 SA, MISTAT, TRACKING = resolver.COLLECTED
 POLICY = policy.text(
@@ -40,6 +40,12 @@ def test_captured_connections_are_kept_alive_like_the_vendors(clean: Lab) -> Non
     )  # fmt: skip
     assert answer.returncode == 0, answer
     assert clean.collector.connections == []
+
+
+def test_capture_does_not_reach_apps_that_are_off(clean: Lab) -> None:
+    assert sdk(clean, OFF, "captured-off")["delivered"]
+    assert received_pages(clean) == [page("captured-off")]
+    assert events(clean, 0, holding("captured-off")) == []
 
 
 def test_an_allowed_host_passes_for_a_blocked_app_unrecorded(clean: Lab) -> None:
