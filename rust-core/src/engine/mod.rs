@@ -8,6 +8,7 @@ mod counters;
 mod effects;
 mod inspect;
 mod local;
+mod pipe;
 mod resolver;
 mod tcp;
 mod timers;
