@@ -53,6 +53,7 @@ impl Failure {
 
 /// Parses the command line and runs it. Errors go to standard error as one line.
 pub fn main() -> ExitCode {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
     let outcome = match Cli::parse().command {
         Command::Run(args) => run::run(args),
         Command::Decode(args) => decode::run(args),

@@ -234,7 +234,7 @@ fn raise_descriptor_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        log::info!("the limit of open files stays as it is ({error})");
+        log::debug!("the limit of open files stays as it is ({error})");
     }
 }
 
