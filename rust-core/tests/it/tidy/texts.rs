@@ -53,7 +53,7 @@ fn logged(source: &Source) -> Vec<String> {
         .lines()
         .filter(|(_, line)| {
             let here = |call: &&str| has_word(line, call) && !(command && call.contains("println"));
-            calls.iter().any(|call| here(call)) && !known(line)
+            calls.iter().any(here) && !known(line)
         })
         .map(|(number, line)| format!("{}:{number}: {}", source.path, line.trim()))
         .collect()
