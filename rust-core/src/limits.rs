@@ -51,6 +51,15 @@ pub const REAL_ADDRESSES: usize = 8;
 /// Shortest and longest time for which a name's real addresses are kept, seconds.
 pub const REAL_TTL: std::ops::RangeInclusive<u32> = 5..=300;
 
+/// Largest ClientHello, bytes; over TCP with its record headers. Post-quantum ones take 2 KiB.
+pub const CLIENT_HELLO: usize = 64 * 1024;
+/// Protocols kept of one ALPN list.
+pub const ALPN: usize = 16;
+/// Datagrams of one UDP flow that are read for a QUIC ClientHello.
+pub const QUIC_DATAGRAMS: u8 = 16;
+/// Separate pieces of a QUIC ClientHello held at once: clients cut and mix it on purpose.
+pub const QUIC_PIECES: usize = 64;
+
 /// Largest head of an HTTP request, bytes.
 pub const HTTP_HEAD: usize = 64 * 1024;
 /// Most header lines of an HTTP request.
