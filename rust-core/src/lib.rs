@@ -2,8 +2,8 @@
 //!
 //! Three rings; an arrow inward is the only one allowed (`tests/it/tidy.rs` holds it):
 //!
-//! - ring 0, pure codecs without state or I/O: [`event`], [`wire`], [`dns`], [`http`], [`decode`],
-//!   [`signatures`], [`limits`];
+//! - ring 0, pure codecs without state or I/O: [`event`], [`wire`], [`dns`], [`tls`], [`quic`],
+//!   [`http`], [`decode`], [`signatures`], [`limits`];
 //! - ring 1, state without I/O, `now` is an argument: [`policy`], [`names`], [`tcp`], [`flow`],
 //!   [`engine`];
 //! - ring 2, effects: [`io`], [`store`], [`export`], [`cli`].
@@ -13,7 +13,9 @@ pub mod dns;
 pub mod event;
 pub mod http;
 pub mod limits;
+pub mod quic;
 pub mod signatures;
+pub mod tls;
 pub mod wire;
 
 pub mod engine;
