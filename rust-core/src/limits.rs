@@ -20,6 +20,11 @@ pub const TCP_BUFFER: usize = 256 * 1024;
 pub const FLOWS: usize = 16_384;
 /// How long an upstream connect may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long an app's first bytes are awaited before an unnamed connection is made all the same:
+/// some servers speak first.
+pub const FIRST_BYTES: Duration = Duration::from_secs(1);
+/// Bytes of an app that are looked at for a host name before the connection is made all the same.
+pub const GATE: usize = 64 * 1024;
 /// Unacknowledged data toward the app for this long ends the flow.
 pub const TCP_TIMEOUT: Duration = Duration::from_secs(120);
 /// A UDP flow without a datagram for this long is closed (RFC 4787, REQ-5: at least two minutes).

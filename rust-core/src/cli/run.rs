@@ -1,7 +1,7 @@
 //! `muzzle run`: the core on a Linux TUN.
 
 use super::{Failure, tun};
-use crate::engine::{Config, Engine, Rules};
+use crate::engine::{Config, Engine, Reach, Rules};
 use crate::io::{Control, DataPlane, Parts, SockDiag};
 use crate::names::FakePool;
 use crate::policy::{Policy, Warning};
@@ -61,7 +61,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::new(format_args!("{}: {error}", args.db.display())))?;
     let tun = tun::open(&args.tun)?;
     let sender = writer.sender();
-    let config = Config { resolvers: resolvers.clone(), seed: seed()? };
+    let config = Config { reach: Reach::Light, resolvers: resolvers.clone(), seed: seed()? };
     let parts = Parts {
         tun,
         engine: Engine::new(config, rules),

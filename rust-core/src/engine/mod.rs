@@ -6,6 +6,7 @@
 
 mod counters;
 mod effects;
+mod gate;
 mod inspect;
 mod local;
 mod pipe;
@@ -32,9 +33,21 @@ use std::hash::Hasher;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+/// How much of the phone's traffic comes to the engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// Questions for names, and flows to fake addresses. All else bypasses us.
+    #[default]
+    Light,
+    /// Everything that the covered apps send.
+    Deep,
+}
+
 /// What the engine is made for.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// What is routed to it.
+    pub reach: Reach,
     /// Upstream resolvers, in the order of preference; at least one.
     pub resolvers: Vec<SocketAddr>,
     /// Unpredictable to apps and network; fixed where a run must be repeatable.
@@ -48,6 +61,14 @@ pub struct Rules {
     pub table: Arc<HostTable>,
     /// The owner's choices.
     pub policy: Policy,
+}
+
+/// What a verdict is about.
+enum Subject {
+    /// The name at a fake address.
+    Place(Slot),
+    /// A host that a flow named by itself; `None` for a bare address.
+    Host(Option<String>),
 }
 
 enum Flow {
@@ -98,9 +119,13 @@ impl Engine {
         self.rules = rules;
         for token in self.flows.tokens() {
             let Some((facts, slot)) = self.verdict_of(token) else { continue };
-            let (old, uid) = (facts.verdict, facts.uid);
-            let Some(entry) = self.pool.entry(slot) else { continue };
-            let new = self.decide_name(now, uid, &entry.name, &entry.listed).verdict;
+            let (old, uid, host) = (facts.verdict, facts.uid, facts.host.clone());
+            let new = match (slot.and_then(|slot| self.pool.entry(slot)), host) {
+                (Some(entry), _) => self.decide_name(now, uid, &entry.name, &entry.listed),
+                (None, Some(host)) => self.decide_name(now, uid, &host, &host),
+                (None, None) => continue,
+            };
+            let new = new.verdict;
             match (old, new) {
                 (Verdict::Record, Verdict::Allow) => self.tcp_unseen(token),
                 (_, Verdict::Block | Verdict::Capture) | (Verdict::Capture, _) if old != new => {
@@ -112,9 +137,9 @@ impl Engine {
     }
 
     /// What was decided about a flow, and the place of its name.
-    fn verdict_of(&mut self, token: Token) -> Option<(&FlowFacts, Slot)> {
+    fn verdict_of(&mut self, token: Token) -> Option<(&FlowFacts, Option<Slot>)> {
         match self.flows.get_mut(token)? {
-            Flow::Tcp(flow) => Some((flow.facts()?, flow.slot?)),
+            Flow::Tcp(flow) => Some((flow.facts()?, flow.slot)),
             Flow::Udp(flow) => Some((flow.facts()?, flow.slot)),
             Flow::Lookup(_) => None,
         }
@@ -139,7 +164,7 @@ impl Engine {
         };
         let bytes = &bytes[..packet.len];
         match packet.payload {
-            Payload::Udp(ref data) if is_resolver(packet.tuple.dst, 53) => {
+            Payload::Udp(ref data) if self.is_question(packet.tuple.dst) => {
                 let asker = Asker::Datagram { app: packet.tuple.src, resolver: packet.tuple.dst };
                 self.answer(now, asker, &bytes[data.clone()], fx);
             }
@@ -237,14 +262,30 @@ impl Engine {
         self.flows.insert(tuple, flow)
     }
 
-    /// The verdict for an app's flow to a name, and the facts to be stored.
-    fn decide(&mut self, now: Now, tuple: &FiveTuple, slot: Slot, uid: Option<u32>) -> FlowFacts {
-        let (host, decision) = match self.pool.entry(slot) {
-            Some(entry) => {
+    /// The verdict for an app's flow, and the facts to be stored.
+    fn decide(
+        &mut self,
+        now: Now,
+        tuple: &FiveTuple,
+        subject: Subject,
+        uid: Option<u32>,
+    ) -> FlowFacts {
+        let entry = match subject {
+            Subject::Place(slot) => self.pool.entry(slot),
+            Subject::Host(_) => None,
+        };
+        let (host, decision) = match (entry, subject) {
+            (Some(entry), _) => {
                 let decision = self.decide_name(now, uid, &entry.name, &entry.listed);
                 (Some(entry.name.to_string()), decision)
             }
-            None => (None, self.rules.policy.decide(&self.rules.table, now.wall_ms, uid, None)),
+            (None, Subject::Host(Some(host))) => {
+                let decision = self.decide_name(now, uid, &host, &host);
+                (Some(host), decision)
+            }
+            (None, _) => {
+                (None, self.rules.policy.decide(&self.rules.table, now.wall_ms, uid, None))
+            }
         };
         self.flows_begun += 1;
         FlowFacts {
@@ -271,6 +312,16 @@ impl Engine {
             return policy.decide(table, now.wall_ms, uid, Some(listed));
         }
         policy.decide(table, now.wall_ms, uid, Some(name))
+    }
+
+    /// Whether plain DNS goes to this address: to the virtual resolver, or in Deep to any.
+    fn is_question(&self, dst: SocketAddr) -> bool {
+        is_resolver(dst, 53) || (self.config.reach == Reach::Deep && dst.port() == 53)
+    }
+
+    /// Whether a flow to this address is carried although no fake address stands there.
+    fn is_carried(&self, dst: SocketAddr) -> bool {
+        self.config.reach == Reach::Deep && !FakePool::covers(dst.ip())
     }
 
     /// Refuses a packet by a reset or an unreachable.

@@ -3,6 +3,7 @@
 //! Never copies into a buffer of its own: bytes go from a ring into a socket, and from a socket
 //! into a ring.
 
+use super::gate::Gate;
 use super::inspect::Inspect;
 use super::local::{Local, Taken};
 use super::{Effects, Now, Received, Sent};
@@ -20,7 +21,18 @@ pub(super) struct Open {
 
 /// The other end.
 pub(super) enum Peer {
-    Network { readable: bool, writable: bool, ended: bool, finished: bool },
+    /// Not known yet: the app's first bytes will tell.
+    Gate(Box<Gate>),
+    /// Being connected to.
+    Joining {
+        until_us: i64,
+    },
+    Network {
+        readable: bool,
+        writable: bool,
+        ended: bool,
+        finished: bool,
+    },
     Local(Local),
 }
 

@@ -4,12 +4,13 @@
 //! An app never sees a connection that the real server did not accept: nothing is said to a SYN
 //! before the other side has answered.
 
+use super::gate::Told;
 use super::inspect::Inspect;
 use super::local::Local;
 use super::pipe::{Open, Peer, Pipe, Turn, give_local, take_local};
 use super::timers::Timer;
 use super::{ConnectError, Drop, Effects, Engine, Flow, Now, Owner, Readiness};
-use super::{is_resolver, resolver::Asker};
+use super::{Subject, resolver::Asker};
 use crate::event::{FlowFacts, FlowId, Record, Verdict};
 use crate::flow::Token;
 use crate::limits;
@@ -24,19 +25,20 @@ const SYN: usize = 40 + 60;
 
 /// See the module.
 pub(super) struct TcpFlow {
-    tuple: FiveTuple,
+    pub(super) tuple: FiveTuple,
+    pub(super) uid: Option<u32>,
     pub(super) slot: Option<Slot>,
     syn: [u8; SYN],
     syn_len: usize,
-    facts: Option<Box<FlowFacts>>,
-    phase: Phase,
+    pub(super) facts: Option<Box<FlowFacts>>,
+    pub(super) phase: Phase,
     queued: bool,
     up: u64,
     down: u64,
     pub(super) timer: Timer,
 }
 
-enum Phase {
+pub(super) enum Phase {
     /// Who sent this?
     Owner,
     /// Where is it really?
@@ -93,9 +95,9 @@ impl Engine {
 
     fn open_tcp(&mut self, now: Now, tuple: FiveTuple, bytes: &[u8], fx: &mut dyn Effects) {
         let slot = FakePool::slot(tuple.dst.ip()).filter(|s| self.pool.entry(*s).is_some());
-        let to_resolver = is_resolver(tuple.dst, 53);
+        let to_resolver = self.is_question(tuple.dst);
         let Some(head) = bytes.get(..bytes.len().min(SYN)) else { return };
-        if slot.is_none() && !to_resolver {
+        if slot.is_none() && !to_resolver && !self.is_carried(tuple.dst) {
             self.counters.drop(Drop::NoName);
             return self.refuse(bytes, Proto::Tcp, fx);
         }
@@ -103,6 +105,7 @@ impl Engine {
         syn[..head.len()].copy_from_slice(head);
         let flow = TcpFlow {
             tuple,
+            uid: None,
             slot,
             syn,
             syn_len: head.len(),
@@ -133,9 +136,13 @@ impl Engine {
         fx: &mut dyn Effects,
     ) {
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
-        let (tuple, slot) = (flow.tuple, flow.slot);
-        let (Phase::Owner, Some(slot)) = (&flow.phase, slot) else { return };
-        let facts = Box::new(self.decide(now, &tuple, slot, uid));
+        if !matches!(flow.phase, Phase::Owner) {
+            return;
+        }
+        flow.uid = uid;
+        let tuple = flow.tuple;
+        let Some(slot) = flow.slot else { return self.address_owner(now, token, fx) };
+        let facts = Box::new(self.decide(now, &tuple, Subject::Place(slot), uid));
         let verdict = facts.verdict;
         if let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) {
             flow.facts = Some(facts);
@@ -179,7 +186,7 @@ impl Engine {
     pub(super) fn slot_of(&mut self, token: Token) -> Option<Slot> {
         match self.flows.get_mut(token)? {
             Flow::Tcp(flow) => flow.slot,
-            Flow::Udp(flow) => Some(flow.slot),
+            Flow::Udp(flow) => flow.slot,
             Flow::Lookup(_) => None,
         }
     }
@@ -224,6 +231,22 @@ impl Engine {
         self.next_connect(now, token, fx);
     }
 
+    /// Connects to one address, the app still waiting for an answer to its SYN.
+    pub(super) fn connect_to(
+        &mut self,
+        now: Now,
+        token: Token,
+        addr: IpAddr,
+        fx: &mut dyn Effects,
+    ) {
+        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
+        let candidates = VecDeque::from([addr]);
+        flow.phase = Phase::Connecting { candidates, last: ConnectError::Unreachable };
+        let deadline = now.mono_us + limits::CONNECT_TIMEOUT.as_micros() as i64;
+        self.set_timer(token, Some(deadline));
+        self.next_connect(now, token, fx);
+    }
+
     /// Connects to the next address that was not tried.
     fn next_connect(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
@@ -263,7 +286,7 @@ impl Engine {
     }
 
     /// Answers the SYN, which was held until now.
-    fn accept(
+    pub(super) fn accept(
         &mut self,
         now: Now,
         token: Token,
@@ -281,7 +304,12 @@ impl Engine {
     }
 
     /// Tells the store of a flow that will be recorded.
-    fn tcp_opened(&mut self, token: Token, server: Option<SocketAddr>, fx: &mut dyn Effects) {
+    pub(super) fn tcp_opened(
+        &mut self,
+        token: Token,
+        server: Option<SocketAddr>,
+        fx: &mut dyn Effects,
+    ) {
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
         let Some(facts) = &mut flow.facts else { return };
         facts.server = server;
@@ -307,13 +335,17 @@ impl Engine {
                     self.next_connect(now, token, fx);
                 }
             },
-            Phase::Open(open) => {
-                if let Peer::Network { readable, writable, .. } = &mut open.peer {
+            Phase::Open(open) => match &mut open.peer {
+                Peer::Network { readable, writable, .. } => {
                     *readable |= ready.readable;
                     *writable |= ready.writable;
+                    self.mark(token);
                 }
-                self.mark(token);
-            }
+                Peer::Joining { .. } if ready.writable => {
+                    self.joined(now, token, ready.readable, fx);
+                }
+                _ => {}
+            },
             _ => {}
         }
     }
@@ -330,7 +362,7 @@ impl Engine {
     }
 
     /// Puts a flow in the queue of [`Engine::flush`], once.
-    fn mark(&mut self, token: Token) {
+    pub(super) fn mark(&mut self, token: Token) {
         if let Some(Flow::Tcp(flow)) = self.flows.get_mut(token)
             && !flow.queued
         {
@@ -359,6 +391,15 @@ impl Engine {
                 flow.up += up;
                 turn
             }
+            Peer::Gate(gate) => {
+                let finished = open.socket.app_finished();
+                match open.socket.peek(|bytes| gate.look(bytes)) {
+                    Some(told) => return self.pass_gate(now, token, told, fx),
+                    None if finished => return self.pass_gate(now, token, Told::NOTHING, fx),
+                    None => Turn::Rest,
+                }
+            }
+            Peer::Joining { .. } => Turn::Rest,
         };
         for question in questions {
             self.answer(now, Asker::Stream(token), &question, fx);
@@ -395,7 +436,12 @@ impl Engine {
         let deadline = self.stack.deadline(now.mono_us, &open.socket);
         // A millisecond at least: the kernel's queue may be full, and a spin would not empty it.
         let deadline = deadline.map(|at| at.max(now.mono_us + 1000));
-        self.set_timer(token, deadline);
+        let waits_until = match &open.peer {
+            Peer::Gate(gate) => Some(gate.until_us),
+            Peer::Joining { until_us } => Some(*until_us),
+            Peer::Network { .. } | Peer::Local(_) => None,
+        };
+        self.set_timer(token, [deadline, waits_until].into_iter().flatten().min());
     }
 
     /// Gives an answer of the virtual resolver to the connection that asked.
@@ -411,10 +457,27 @@ impl Engine {
 
     pub(super) fn tcp_due(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
-        match flow.phase {
-            Phase::Open(_) => self.mark(token),
+        match &flow.phase {
+            Phase::Open(open) => match &open.peer {
+                Peer::Gate(gate) if gate.until_us <= now.mono_us => {
+                    self.pass_gate(now, token, Told::NOTHING, fx);
+                }
+                Peer::Joining { until_us } if *until_us <= now.mono_us => {
+                    self.tcp_abort(now, token, fx);
+                }
+                _ => self.mark(token),
+            },
             _ => self.connect_failed(now, token, ConnectError::Unreachable, fx),
         }
+    }
+
+    /// Refuses a flow whose first bytes told a blocked host.
+    pub(super) fn block_open(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
+        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
+        if let Some(facts) = flow.facts.take() {
+            self.blocked(*facts, fx);
+        }
+        self.tcp_abort(now, token, fx);
     }
 
     /// Stops looking at what passes.
@@ -449,8 +512,8 @@ impl Engine {
             return fx.record(Record::Passed { facts: *facts, up, down });
         }
         let cut = match &mut open.peer {
-            Peer::Network { .. } => open.inspect.finish(),
             Peer::Local(local) => local.finish(),
+            _ => open.inspect.finish(),
         };
         if let Some(request) = cut {
             fx.record(Record::Request { flow: id, time_ms, request: Box::new(request) });

@@ -4,7 +4,9 @@
 //! verdict and the address are not known; UDP may lose the rest.
 
 use super::timers::Timer;
-use super::{Drop, Effects, Engine, Flow, Now, Owner, Readiness, Received, Sent, is_resolver};
+use super::{
+    Drop, Effects, Engine, Flow, Now, Owner, Readiness, Received, Sent, Subject, is_resolver,
+};
 use crate::event::{FlowFacts, Record, Transport, Verdict};
 use crate::flow::Token;
 use crate::limits;
@@ -18,7 +20,7 @@ const IDLE_US: i64 = limits::UDP_IDLE.as_micros() as i64;
 /// See the module.
 pub(super) struct UdpFlow {
     tuple: FiveTuple,
-    pub(super) slot: Slot,
+    pub(super) slot: Option<Slot>,
     facts: Option<Box<FlowFacts>>,
     phase: Phase,
     used_us: i64,
@@ -69,7 +71,7 @@ impl Engine {
         };
         let flow = UdpFlow {
             tuple: packet.tuple,
-            slot,
+            slot: Some(slot),
             facts: None,
             phase: Phase::Waiting { first: bytes.to_vec(), open_questions: 2 },
             used_us: now.mono_us,
@@ -93,11 +95,8 @@ impl Engine {
         fx: &mut dyn Effects,
     ) {
         let Some(Flow::Udp(flow)) = self.flows.get_mut(token) else { return };
-        let (tuple, slot) = (flow.tuple, flow.slot);
-        if flow.facts.is_some() {
-            return;
-        }
-        let facts = Box::new(self.decide(now, &tuple, slot, uid));
+        let (tuple, Some(slot), None) = (flow.tuple, flow.slot, &flow.facts) else { return };
+        let facts = Box::new(self.decide(now, &tuple, Subject::Place(slot), uid));
         // A datagram cannot be answered in a collector's place.
         if matches!(facts.verdict, Verdict::Block | Verdict::Capture) {
             self.refuse_first(token, fx);
@@ -133,7 +132,8 @@ impl Engine {
 
     fn udp_connect(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
         let Some(Flow::Udp(flow)) = self.flows.get_mut(token) else { return };
-        let real = self.pool.entry(flow.slot).and_then(|e| e.real(now.mono_us)).unwrap_or_default();
+        let entry = flow.slot.and_then(|slot| self.pool.entry(slot));
+        let real = entry.and_then(|e| e.real(now.mono_us)).unwrap_or_default();
         let wanted = flow.tuple.dst.is_ipv4();
         let own = real.iter().filter(|a| a.is_ipv4() == wanted);
         let port = flow.tuple.dst.port();
@@ -236,7 +236,9 @@ impl Engine {
     pub(super) fn udp_end(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
         fx.close(token, false);
         let Some(Flow::Udp(flow)) = self.flows.remove(token) else { return };
-        self.pool.unpin(flow.slot);
+        if let Some(slot) = flow.slot {
+            self.pool.unpin(slot);
+        }
         let (Phase::Open, Some(facts)) = (flow.phase, flow.facts) else { return };
         let (up, down) = (flow.up, flow.down);
         match facts.verdict {

@@ -2,8 +2,10 @@
 
 mod body;
 mod head;
+mod host;
 mod parser;
 
+pub use host::{Addressed, addressed};
 pub use parser::{Broken, End, Parser, Progress};
 
 /// A request as it was sent (RFC 9112), chunked coding removed, content coding still on.

@@ -226,6 +226,13 @@ impl Socket {
         self.tcp().recv(|bytes| f(bytes)).ok()
     }
 
+    /// Shows the bytes from the app that wait, without taking them; of a ring that wraps, those
+    /// before its end.
+    pub fn peek<R>(&mut self, f: impl FnOnce(&[u8]) -> R) -> R {
+        let waiting = self.tcp_ref().recv_queue();
+        f(self.tcp().peek(waiting).unwrap_or_default())
+    }
+
     /// Lends room for bytes to the app; `f` says how many it filled.
     pub fn send<R>(&mut self, f: impl FnOnce(&mut [u8]) -> (usize, R)) -> Option<R> {
         self.tcp().send(f).ok()
