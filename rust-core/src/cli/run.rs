@@ -66,6 +66,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         tun,
         engine: Engine::new(config, rules),
         resolvers,
+        mark: None,
         owners: Box::new(SockDiag::new().map_err(|error| {
             Failure::new(format_args!("cannot ask the kernel who owns a socket: {error}"))
         })?),

@@ -31,11 +31,13 @@ pub enum Drop {
     NameLimit,
     /// A connection that could not be made to the network.
     ConnectFailed,
+    /// A datagram that found a queue full.
+    Datagram,
 }
 
 impl Drop {
     /// Every reason, in the order of [`Counters::drops`].
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Malformed,
         Self::Fragment,
         Self::Unsupported,
@@ -49,6 +51,7 @@ impl Drop {
         Self::DnsTimeout,
         Self::NameLimit,
         Self::ConnectFailed,
+        Self::Datagram,
     ];
 
     /// The code under which it is shown.
@@ -67,6 +70,7 @@ impl Drop {
             Self::DnsTimeout => "dns-timeout",
             Self::NameLimit => "name-limit",
             Self::ConnectFailed => "connect-failed",
+            Self::Datagram => "datagram-queue",
         }
     }
 }

@@ -76,6 +76,12 @@ pub struct Readiness {
 pub trait Effects: PacketSink {
     /// Begins to connect; [`super::Engine::handle_socket`] follows.
     fn connect(&mut self, token: Token, proto: Proto, to: SocketAddr) -> Result<(), ConnectError>;
+    /// Opens a datagram socket that is connected to nobody.
+    fn open_datagrams(&mut self, token: Token, ipv4: bool) -> Result<(), ConnectError>;
+    /// Sends a datagram from it.
+    fn send_to(&mut self, token: Token, bytes: &[u8], to: SocketAddr) -> Sent;
+    /// Takes a datagram from it, and tells whose it is; `None` when there is none.
+    fn recv_from(&mut self, token: Token, into: &mut [u8]) -> Option<(usize, SocketAddr)>;
     /// How the connect of a writable socket ended.
     fn connect_result(&mut self, token: Token) -> Result<(), ConnectError>;
     /// Reads.

@@ -9,6 +9,7 @@ mod effects;
 mod gate;
 mod inspect;
 mod local;
+mod nat;
 mod pipe;
 mod resolver;
 mod tcp;
@@ -74,6 +75,7 @@ enum Subject {
 enum Flow {
     Tcp(tcp::TcpFlow),
     Udp(udp::UdpFlow),
+    Nat(nat::NatFlow),
     Lookup(resolver::Lookup),
 }
 
@@ -141,7 +143,7 @@ impl Engine {
         match self.flows.get_mut(token)? {
             Flow::Tcp(flow) => Some((flow.facts()?, flow.slot)),
             Flow::Udp(flow) => Some((flow.facts()?, flow.slot)),
-            Flow::Lookup(_) => None,
+            Flow::Nat(_) | Flow::Lookup(_) => None,
         }
     }
 
@@ -184,6 +186,7 @@ impl Engine {
         match self.flows.get_mut(token) {
             Some(Flow::Tcp(_)) => self.tcp_ready(now, token, ready, fx),
             Some(Flow::Udp(_)) => self.udp_ready(now, token, ready, fx),
+            Some(Flow::Nat(_)) => self.nat_ready(now, token, fx),
             Some(Flow::Lookup(_)) => self.lookup_ready(now, token, ready, fx),
             None => {}
         }
@@ -194,7 +197,7 @@ impl Engine {
         match self.flows.get_mut(token) {
             Some(Flow::Tcp(_)) => self.tcp_owner(now, token, uid, fx),
             Some(Flow::Udp(_)) => self.udp_owner(now, token, uid, fx),
-            Some(Flow::Lookup(_)) | None => {}
+            Some(Flow::Nat(_) | Flow::Lookup(_)) | None => {}
         }
     }
 
@@ -222,6 +225,7 @@ impl Engine {
             match self.flows.get_mut(token) {
                 Some(Flow::Tcp(_)) => self.tcp_due(now, token, fx),
                 Some(Flow::Udp(_)) => self.udp_due(now, token, fx),
+                Some(Flow::Nat(_)) => self.nat_due(now, token, fx),
                 Some(Flow::Lookup(_)) => self.lookup_failed(now, token, fx),
                 None => {}
             }
@@ -240,6 +244,7 @@ impl Engine {
         match self.flows.get_mut(token) {
             Some(Flow::Tcp(_)) => self.tcp_abort(now, token, fx),
             Some(Flow::Udp(_)) => self.udp_end(now, token, fx),
+            Some(Flow::Nat(_)) => self.nat_end(token, fx),
             Some(Flow::Lookup(_)) => self.lookup_failed(now, token, fx),
             None => {}
         }

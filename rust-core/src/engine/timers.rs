@@ -18,6 +18,7 @@ impl Flow {
         match self {
             Self::Tcp(flow) => &mut flow.timer,
             Self::Udp(flow) => &mut flow.timer,
+            Self::Nat(flow) => &mut flow.timer,
             Self::Lookup(flow) => &mut flow.timer,
         }
     }

@@ -60,6 +60,9 @@ impl Engine {
         }
         let slot = FakePool::slot(packet.tuple.dst.ip()).filter(|s| self.pool.entry(*s).is_some());
         let Some(slot) = slot else {
+            if self.is_carried(packet.tuple.dst) {
+                return self.nat_datagram(now, packet, bytes, &bytes[data], fx);
+            }
             self.counters.drop(Drop::NoName);
             // A closed port of the resolver is told so; opportunistic encryption then falls back.
             if is_resolver(packet.tuple.dst, packet.tuple.dst.port())

@@ -105,6 +105,9 @@ pub struct Parts {
     pub engine: Engine,
     /// Upstream resolvers, the same as the engine's.
     pub resolvers: Vec<SocketAddr>,
+    /// Marks the packets of our own sockets, so that they bypass the TUN; `None` where they do so
+    /// anyway.
+    pub mark: Option<u32>,
     /// Tells who owns a flow.
     pub owners: Box<dyn Owners + Send>,
     /// Takes records; must not block.
@@ -117,7 +120,8 @@ impl DataPlane {
         sys::keep_large_buffers_lazy();
         let wake = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)
             .map_err(|error| IoError::System { what: "make an event descriptor", error })?;
-        let world = World::new(parts.tun, &parts.resolvers, parts.owners, parts.records)?;
+        let world =
+            World::new(parts.tun, &parts.resolvers, parts.mark, parts.owners, parts.records)?;
         world.watch(&wake, Source::Wake)?;
         let (sender, commands) = channel();
         let wake = Arc::new(wake);

@@ -29,6 +29,25 @@ pub(super) fn set_not_sent_low_water(fd: &OwnedFd, bytes: u32) {
     }
 }
 
+/// Marks the packets of a socket (SO_MARK, socket(7)), so that routing rules can tell them.
+pub(super) fn set_mark(fd: &OwnedFd, mark: u32) -> Result<(), rustix::io::Errno> {
+    // SAFETY: the descriptor is open, and the option's value is an integer of the stated size.
+    let result = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MARK,
+            (&raw const mark).cast(),
+            size_of::<u32>() as libc::socklen_t,
+        )
+    };
+    match result {
+        0 => Ok(()),
+        _ => Err(rustix::io::Errno::from_io_error(&std::io::Error::last_os_error())
+            .unwrap_or(rustix::io::Errno::IO)),
+    }
+}
+
 /// Takes over the descriptor of something that gives it away.
 #[cfg(feature = "cli")]
 pub fn take_descriptor(from: impl std::os::fd::IntoRawFd) -> OwnedFd {

@@ -11,8 +11,8 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, connect, recv, send,
-    shutdown, socket_with, sockopt,
+    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, connect, recv,
+    recvfrom, send, sendto, shutdown, socket_with, sockopt,
 };
 use std::net::SocketAddr;
 
@@ -66,6 +66,7 @@ pub(super) struct World {
     stalled: Vec<u8>,
     conns: Vec<Option<Conn>>,
     resolvers: Vec<OwnedFd>,
+    mark: Option<u32>,
     owners: Box<dyn Owners + Send>,
     records: Box<dyn FnMut(Record) + Send>,
 }
@@ -74,13 +75,18 @@ fn system(what: &'static str) -> impl Fn(Errno) -> IoError {
     move |error| IoError::System { what, error }
 }
 
-fn open(proto: Proto, to: SocketAddr) -> Result<OwnedFd, Errno> {
-    let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+/// A socket whose packets bypass the TUN: by a mark on Linux, by the VPN's settings on Android.
+fn open(proto: Proto, ipv4: bool, mark: Option<u32>) -> Result<OwnedFd, Errno> {
+    let family = if ipv4 { AddressFamily::INET } else { AddressFamily::INET6 };
     let kind = match proto {
         Proto::Tcp => SocketType::STREAM,
         Proto::Udp => SocketType::DGRAM,
     };
-    socket_with(family, kind, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)
+    let fd = socket_with(family, kind, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)?;
+    if let Some(mark) = mark {
+        super::sys::set_mark(&fd, mark)?;
+    }
+    Ok(fd)
 }
 
 fn connect_error(errno: Errno) -> ConnectError {
@@ -95,6 +101,7 @@ impl World {
     pub(super) fn new(
         tun: OwnedFd,
         resolvers: &[SocketAddr],
+        mark: Option<u32>,
         owners: Box<dyn Owners + Send>,
         records: Box<dyn FnMut(Record) + Send>,
     ) -> Result<Self, IoError> {
@@ -106,11 +113,12 @@ impl World {
             stalled: Vec::with_capacity(limits::PACKET),
             conns: Vec::new(),
             resolvers: Vec::new(),
+            mark,
             owners,
             records,
         };
         for (index, addr) in resolvers.iter().enumerate() {
-            let fd = open(Proto::Udp, *addr).map_err(system("open a socket"))?;
+            let fd = open(Proto::Udp, addr.is_ipv4(), mark).map_err(system("open a socket"))?;
             connect(&fd, addr).map_err(system("reach the upstream resolver"))?;
             world.watch(&fd, Source::Resolver(index))?;
             world.resolvers.push(fd);
@@ -163,15 +171,19 @@ impl World {
     }
 
     fn try_connect(&mut self, token: Token, proto: Proto, to: SocketAddr) -> Result<(), Errno> {
-        let fd = open(proto, to)?;
+        let fd = open(proto, to.is_ipv4(), self.mark)?;
         if proto == Proto::Tcp {
             sockopt::set_tcp_nodelay(&fd, true)?;
             super::sys::set_not_sent_low_water(&fd, NOT_SENT);
         }
         match connect(&fd, &to) {
-            Ok(()) | Err(Errno::INPROGRESS) => {}
-            Err(errno) => return Err(errno),
+            Ok(()) | Err(Errno::INPROGRESS) => self.hold(token, proto, fd),
+            Err(errno) => Err(errno),
         }
+    }
+
+    /// Keeps a flow's socket and watches it.
+    fn hold(&mut self, token: Token, proto: Proto, fd: OwnedFd) -> Result<(), Errno> {
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         epoll::add(&self.epoll, &fd, Source::Flow(token).data(), flags)?;
         let index = token.index as usize;
@@ -207,6 +219,27 @@ impl PacketSink for World {
 impl Effects for World {
     fn connect(&mut self, token: Token, proto: Proto, to: SocketAddr) -> Result<(), ConnectError> {
         self.try_connect(token, proto, to).map_err(connect_error)
+    }
+
+    fn open_datagrams(&mut self, token: Token, ipv4: bool) -> Result<(), ConnectError> {
+        open(Proto::Udp, ipv4, self.mark)
+            .and_then(|fd| self.hold(token, Proto::Udp, fd))
+            .map_err(connect_error)
+    }
+
+    fn send_to(&mut self, token: Token, bytes: &[u8], to: SocketAddr) -> Sent {
+        let Some(conn) = self.conn(token) else { return Sent::Failed };
+        match sendto(&conn.fd, bytes, SendFlags::NOSIGNAL, &to) {
+            Ok(len) => Sent::Bytes(len),
+            Err(Errno::AGAIN | Errno::INTR | Errno::NOBUFS) => Sent::Later,
+            Err(_) => Sent::Failed,
+        }
+    }
+
+    fn recv_from(&mut self, token: Token, into: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        let conn = self.conn(token)?;
+        let (_, len, from) = recvfrom(&conn.fd, into, RecvFlags::empty()).ok()?;
+        Some((len, from?.try_into().ok()?))
     }
 
     fn connect_result(&mut self, token: Token) -> Result<(), ConnectError> {

@@ -1,0 +1,134 @@
+//! Datagrams to bare addresses (Deep reach): one unconnected socket for each socket of an app,
+//! whoever it talks to, so that what the app learns of its own address holds for all of them
+//! (endpoint-independent mapping, RFC 4787 REQ-1).
+//!
+//! Never looks into a datagram.
+
+use super::timers::Timer;
+use super::{Drop, Effects, Engine, Flow, Now, Owner, Sent, Subject};
+use crate::event::{FlowFacts, Record};
+use crate::flow::Token;
+use crate::limits;
+use crate::wire::{self, FiveTuple, Packet, Proto, Unreachable};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+const IDLE_US: i64 = limits::UDP_IDLE.as_micros() as i64;
+
+/// See the module.
+pub(super) struct NatFlow {
+    app: SocketAddr,
+    facts: Option<Box<FlowFacts>>,
+    used_us: i64,
+    up: u64,
+    down: u64,
+    pub(super) timer: Timer,
+}
+
+/// The key of an app's socket: all that it talks to is one flow.
+fn key(app: SocketAddr) -> FiveTuple {
+    let anybody: IpAddr =
+        if app.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    FiveTuple { proto: Proto::Udp, src: app, dst: SocketAddr::new(anybody, 0) }
+}
+
+impl Engine {
+    pub(super) fn nat_datagram(
+        &mut self,
+        now: Now,
+        packet: &Packet,
+        bytes: &[u8],
+        data: &[u8],
+        fx: &mut dyn Effects,
+    ) {
+        let app = packet.tuple.src;
+        let token = match self.flows.find(&key(app)) {
+            Some(token) => token,
+            None => match self.nat_open(now, &packet.tuple, fx) {
+                Some(token) => token,
+                None => return self.unreachable(bytes, fx),
+            },
+        };
+        self.flows.touch(token);
+        let Some(Flow::Nat(flow)) = self.flows.get_mut(token) else { return };
+        flow.used_us = now.mono_us;
+        match fx.send_to(token, data, packet.tuple.dst) {
+            Sent::Bytes(n) => flow.up += n as u64,
+            // The queue is full: UDP may lose it.
+            Sent::Later => self.counters.drop(Drop::Datagram),
+            Sent::Failed => self.refuse_datagram(bytes, fx),
+        }
+    }
+
+    fn nat_open(&mut self, now: Now, tuple: &FiveTuple, fx: &mut dyn Effects) -> Option<Token> {
+        let flow = NatFlow {
+            app: tuple.src,
+            facts: None,
+            used_us: now.mono_us,
+            up: 0,
+            down: 0,
+            timer: Timer::default(),
+        };
+        let token = self.begin(now, Some(key(tuple.src)), Flow::Nat(flow), fx);
+        if fx.open_datagrams(token, tuple.dst.is_ipv4()).is_err() {
+            self.counters.drop(Drop::ConnectFailed);
+            self.flows.remove(token);
+            return None;
+        }
+        self.set_timer(token, Some(now.mono_us + IDLE_US));
+        // A bare address is allowed for every app, so nothing waits for the owner.
+        if let Owner::Known(uid) = fx.owner(token, tuple) {
+            self.nat_owner(now, token, tuple, uid);
+        }
+        Some(token)
+    }
+
+    pub(super) fn nat_owner(
+        &mut self,
+        now: Now,
+        token: Token,
+        tuple: &FiveTuple,
+        uid: Option<u32>,
+    ) {
+        let facts = Box::new(self.decide(now, tuple, Subject::Host(None), uid));
+        if let Some(Flow::Nat(flow)) = self.flows.get_mut(token) {
+            flow.facts = Some(facts);
+        }
+    }
+
+    fn refuse_datagram(&mut self, bytes: &[u8], fx: &mut dyn Effects) {
+        if let Ok(len) = wire::unreachable(bytes, Unreachable::Host, &mut self.scratch) {
+            fx.write(&self.scratch[..len]);
+        }
+    }
+
+    pub(super) fn nat_ready(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
+        let Some(Flow::Nat(flow)) = self.flows.get_mut(token) else { return };
+        flow.used_us = now.mono_us;
+        let app = flow.app;
+        let head = if app.is_ipv4() { wire::DATAGRAM_V4 } else { wire::DATAGRAM_V6 };
+        // The socket tells of readiness once, so it is emptied; its queue bounds the loop.
+        while let Some((n, from)) = fx.recv_from(token, &mut self.datagram[head..]) {
+            flow.down += n as u64;
+            if let Ok(len) = wire::datagram(from, app, n, &mut self.datagram) {
+                fx.write(&self.datagram[..len]);
+            }
+        }
+    }
+
+    pub(super) fn nat_due(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
+        let Some(Flow::Nat(flow)) = self.flows.get_mut(token) else { return };
+        let idle_until = flow.used_us + IDLE_US;
+        if idle_until <= now.mono_us {
+            return self.nat_end(token, fx);
+        }
+        self.set_timer(token, Some(idle_until));
+    }
+
+    pub(super) fn nat_end(&mut self, token: Token, fx: &mut dyn Effects) {
+        fx.close(token, false);
+        let Some(Flow::Nat(flow)) = self.flows.remove(token) else { return };
+        if let Some(facts) = flow.facts {
+            fx.record(Record::Passed { facts: *facts, up: flow.up, down: flow.down });
+        }
+    }
+}
