@@ -5,6 +5,7 @@ mod decode;
 mod events;
 mod export;
 mod lookup;
+mod routes;
 mod run;
 mod stats;
 mod tun;

@@ -1,5 +1,6 @@
 //! `muzzle run`: the core on a Linux TUN.
 
+use super::routes::{MARK, Routes};
 use super::{Failure, tun};
 use crate::engine::{Config, Engine, Reach, Rules};
 use crate::io::{Control, DataPlane, Parts, SockDiag};
@@ -41,12 +42,25 @@ pub(crate) struct Args {
     /// Without it, those of /etc/resolv.conf
     #[arg(long, value_name = "ADDR")]
     upstream: Vec<String>,
+    /// What comes to Muzzle
+    #[arg(long, value_enum, default_value_t = ReachArg::Light)]
+    reach: ReachArg,
     /// Days to keep events; 0 keeps them for ever
     #[arg(long, value_name = "DAYS", default_value_t = store::RETENTION_DAYS)]
     keep: u32,
     /// Print a line of counts each second, on a terminal
     #[arg(long)]
     status: bool,
+}
+
+/// See [`Reach`].
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum ReachArg {
+    /// Questions for names and flows to listed names; all else goes its own way
+    Light,
+    /// Everything: hosts are also known by what connections say of themselves. Routes all of this
+    /// network namespace into the interface (experimental)
+    Deep,
 }
 
 const DNS_PORT: u16 = 53;
@@ -60,13 +74,16 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     let writer = Writer::open(store)
         .map_err(|error| Failure::new(format_args!("{}: {error}", args.db.display())))?;
     let tun = tun::open(&args.tun)?;
+    let deep = args.reach == ReachArg::Deep;
+    let reach = if deep { Reach::Deep } else { Reach::Light };
+    let routes = if deep { Some(Routes::add(&args.tun)?) } else { None };
     let sender = writer.sender();
-    let config = Config { reach: Reach::Light, resolvers: resolvers.clone(), seed: seed()? };
+    let config = Config { reach, resolvers: resolvers.clone(), seed: seed()? };
     let parts = Parts {
         tun,
         engine: Engine::new(config, rules),
         resolvers,
-        mark: None,
+        mark: deep.then_some(MARK),
         owners: Box::new(SockDiag::new().map_err(|error| {
             Failure::new(format_args!("cannot ask the kernel who owns a socket: {error}"))
         })?),
@@ -77,6 +94,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     raise_descriptor_limit();
     let (plane, control) = DataPlane::new(parts).map_err(Failure::new)?;
     let outcome = drive(plane, &control, &args);
+    drop(routes);
     let closed = writer.close();
     let counted = outcome?;
     closed.map_err(|error| Failure::new(format_args!("{}: {error}", args.db.display())))?;
