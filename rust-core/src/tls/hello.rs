@@ -237,3 +237,235 @@ fn is_grease(value: u16) -> bool {
     let [a, b] = value.to_be_bytes();
     a == b && a & 0x0f == 0x0a
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{Random, hello, message, names, put, recorded};
+    use super::*;
+
+    fn named(entries: &[(u8, &[u8])]) -> Result<ServerName, TlsError> {
+        parse_client_hello(&hello(&[(0, &names(entries))])).map(|hello| hello.server_name)
+    }
+
+    fn name(text: &str) -> ServerName {
+        ServerName::Name(text.parse().unwrap())
+    }
+
+    #[test]
+    fn recorded_hellos_say_what_their_clients_were_told() {
+        for (file, stream, host, protocols, version, ech) in recorded() {
+            let hello = parse_client_hello(message(stream)).unwrap();
+            assert_eq!(hello.name().map(|n| n.as_str()), host, "{file}");
+            assert_eq!(hello.alpn, protocols, "{file}");
+            assert_eq!(hello.version, Version(version), "{file}");
+            assert_eq!(hello.ech == Ech::Offered, ech, "{file}");
+        }
+    }
+
+    #[test]
+    fn a_recorded_address_and_a_missing_name_are_told_apart() {
+        let of = |wanted| {
+            let (_, stream, ..) = recorded().into_iter().find(|s| s.0 == wanted).unwrap();
+            parse_client_hello(message(stream)).unwrap().server_name
+        };
+        assert_eq!(of("openssl-address"), ServerName::Address("192.0.2.7".parse().unwrap()));
+        assert_eq!(of("openssl-no-name"), ServerName::Absent);
+    }
+
+    #[test]
+    fn every_cut_of_a_recorded_hello_is_truncated() {
+        for (file, stream, ..) in recorded() {
+            let message = message(stream);
+            for len in 0..message.len() {
+                let cut = parse_client_hello(&message[..len]);
+                assert_eq!(cut, Err(TlsError::Truncated), "{file} {len}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_cut_under_a_right_length_is_malformed_or_without_its_tail() {
+        let (_, stream, ..) = recorded()[0];
+        let whole = message(stream);
+        for len in 4..whole.len() {
+            let mut cut = vec![1];
+            put(&mut cut, 3, &whole[4..len]);
+            match parse_client_hello(&cut) {
+                Err(error) => assert_eq!(error, TlsError::Malformed, "{len}"),
+                // A hello may end before its extensions.
+                Ok(hello) => assert_eq!(hello.server_name, ServerName::Absent, "{len}"),
+            }
+        }
+    }
+
+    #[test]
+    fn mutated_hellos_never_panic_and_stay_small() {
+        let mut random = Random(7);
+        let samples = recorded();
+        let mut read = 0;
+        for _ in 0..20_000 {
+            let mut bytes = message(samples[random.below(samples.len())].1).to_vec();
+            for _ in 0..=random.below(8) {
+                let at = random.below(bytes.len());
+                bytes[at] ^= 1 << random.below(8);
+            }
+            if let Ok(hello) = parse_client_hello(&bytes) {
+                assert!(hello.alpn.len() <= limits::ALPN);
+                assert!(hello.name().is_none_or(|n| !n.is_empty() && n.len() <= 253));
+                read += 1;
+            }
+        }
+        assert!((2_000..19_000).contains(&read), "{read}");
+    }
+
+    #[test]
+    fn names_are_lower_case_without_the_last_dot() {
+        assert_eq!(named(&[(0, b"A_b-1.Example.COM.")]), Ok(name("a_b-1.example.com")));
+        assert_eq!(named(&[(0, &[b'a'; 63])]), Ok(name(&"a".repeat(63))));
+    }
+
+    #[test]
+    fn addresses_are_no_names() {
+        for text in ["2001:db8::7", "[2001:db8::7]"] {
+            let address = ServerName::Address("2001:db8::7".parse().unwrap());
+            assert_eq!(named(&[(0, text.as_bytes())]), Ok(address));
+        }
+    }
+
+    #[test]
+    fn what_is_no_host_name_is_invalid() {
+        let long = [b'a'; 64];
+        let bytes: [&[u8]; 10] = [
+            b"",
+            b".",
+            b"a..b",
+            b".a",
+            b"a b",
+            b"a\0.b",
+            b"a\\046b",
+            b"\xff\xfe",
+            "\u{e4}.de".as_bytes(),
+            &long,
+        ];
+        for bytes in bytes {
+            assert_eq!(named(&[(0, bytes)]), Ok(ServerName::Invalid), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn names_of_other_types_are_passed_over() {
+        assert_eq!(named(&[(9, b"\xff\x00"), (0, b"a.example")]), Ok(name("a.example")));
+        assert_eq!(named(&[(9, b"a.example")]), Ok(ServerName::Absent));
+        assert_eq!(named(&[]), Ok(ServerName::Absent));
+    }
+
+    #[test]
+    fn a_list_that_lies_about_its_length_is_malformed() {
+        let lists: [(u16, &[&[u8]]); 3] = [
+            (0, &[&[], &[0], &[0, 1, 0], &[0, 4, 0, 0, 1], &[0, 4, 0, 0, 2, b'a'], &[0, 0, 0]]),
+            (16, &[&[], &[0], &[0, 2, 1], &[0, 1, 1], &[0, 2, 2, b'h'], &[0, 0, 0]]),
+            (43, &[&[], &[0], &[1, 3], &[3, 3, 4, 3], &[2, 3, 4, 0], &[4, 3, 4]]),
+        ];
+        for (kind, bodies) in lists {
+            for body in bodies {
+                let hello = parse_client_hello(&hello(&[(kind, body)]));
+                assert_eq!(hello, Err(TlsError::Malformed), "{kind} {body:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_stands_twice_is_refused() {
+        assert_eq!(named(&[(0, b"a.example"), (0, b"b.example")]), Err(TlsError::Duplicate));
+        let (name, alpn) = (names(&[(0, b"a.example")]), [0, 3, 2, b'h', b'2']);
+        let versions = [2, 3, 4];
+        for twice in [(0, &name[..]), (16, &alpn), (43, &versions)] {
+            assert_eq!(
+                parse_client_hello(&hello(&[twice, (10, &[]), twice])),
+                Err(TlsError::Duplicate)
+            );
+        }
+    }
+
+    #[test]
+    fn unknown_extensions_change_nothing_wherever_they_stand() {
+        let sni = names(&[(0, b"a.example")]);
+        let grease: (u16, &[u8]) = (0x3a3a, &[0]);
+        for order in
+            [[grease, (0, &sni), grease], [(0, &sni), grease, grease], [grease, grease, (0, &sni)]]
+        {
+            let hello = parse_client_hello(&hello(&order)).unwrap();
+            assert_eq!(hello.server_name, name("a.example"));
+            assert_eq!((hello.version, hello.ech), (Version(0x0303), Ech::None));
+        }
+    }
+
+    #[test]
+    fn the_highest_version_leaves_grease_out() {
+        let of = |list: &[u8]| parse_client_hello(&hello(&[(43, list)])).map(|h| h.version);
+        assert_eq!(of(&[6, 0x3a, 0x3a, 3, 2, 3, 4]), Ok(Version(0x0304)));
+        assert_eq!(of(&[4, 3, 1, 3, 2]), Ok(Version(0x0302)));
+        assert_eq!(of(&[2, 0xfa, 0xfa]), Ok(Version(0x0303)));
+        assert_eq!(Version(0x0304).to_string(), "TLS 1.3");
+        assert_eq!(Version(0x7f1c).to_string(), "0x7f1c");
+    }
+
+    #[test]
+    fn protocols_are_bounded_and_printable() {
+        let mut list = Vec::new();
+        for entry in [&b"h2"[..], b"\xfa\xfa", b"\x0a\x0a", b"", b"http/1.1"] {
+            put(&mut list, 1, entry);
+        }
+        let mut data = Vec::new();
+        put(&mut data, 2, &list);
+        assert_eq!(parse_client_hello(&hello(&[(16, &data)])).unwrap().alpn, ["h2", "http/1.1"]);
+        let many = [2, b'h', b'2'].repeat(limits::ALPN + 1);
+        let mut data = Vec::new();
+        put(&mut data, 2, &many);
+        assert_eq!(parse_client_hello(&hello(&[(16, &data)])).unwrap().alpn.len(), limits::ALPN);
+    }
+
+    #[test]
+    fn both_forms_of_an_encrypted_name_are_seen() {
+        for kind in [0xfe0d, 0xffce] {
+            assert_eq!(parse_client_hello(&hello(&[(kind, &[0])])).unwrap().ech, Ech::Offered);
+        }
+    }
+
+    #[test]
+    fn a_hello_without_extensions_is_whole() {
+        let mut body = vec![3, 1];
+        body.extend_from_slice(&[0; 32]);
+        body.extend_from_slice(&[0, 0, 2, 0, 0x2f, 1, 0]);
+        let mut message = vec![1];
+        put(&mut message, 3, &body);
+        let hello = parse_client_hello(&message).unwrap();
+        assert_eq!((hello.server_name, hello.version), (ServerName::Absent, Version(0x0301)));
+    }
+
+    #[test]
+    fn odd_shapes_before_the_extensions_are_malformed() {
+        let tail: [(&str, &[u8]); 4] = [
+            ("session of 33", &[&[33][..], &[0; 33], &[0, 2, 0, 0x2f, 1, 0]].concat()),
+            ("no ciphers", &[0, 0, 0, 1, 0]),
+            ("odd ciphers", &[0, 0, 1, 0, 1, 0]),
+            ("no compression", &[0, 0, 2, 0, 0x2f, 0]),
+        ];
+        for (what, tail) in tail {
+            let body = [&[3, 3][..], &[0; 32], tail].concat();
+            let mut message = vec![1];
+            put(&mut message, 3, &body);
+            assert_eq!(parse_client_hello(&message), Err(TlsError::Malformed), "{what}");
+        }
+    }
+
+    #[test]
+    fn other_messages_and_sizes_are_named() {
+        assert_eq!(parse_client_hello(&[2, 0, 0, 0]), Err(TlsError::NotAHello));
+        assert_eq!(parse_client_hello(&[2]), Err(TlsError::NotAHello));
+        assert_eq!(parse_client_hello(&[1, 1, 0, 0]), Err(TlsError::TooLarge));
+        let whole = hello(&[]);
+        let more = [&whole[..], &[0xee; 9]].concat();
+        assert_eq!(parse_client_hello(&more), parse_client_hello(&whole));
+    }
+}

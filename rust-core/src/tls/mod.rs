@@ -11,7 +11,11 @@
 mod hello;
 mod reader;
 mod records;
+#[cfg(test)]
+pub(crate) mod samples;
 
+#[cfg(test)]
+use hello::message_len;
 pub use hello::{ClientHello, Ech, ServerName, Version, parse_client_hello};
 pub(crate) use reader::Reader;
 pub use records::{Hello, HelloReader};

@@ -134,3 +134,189 @@ fn header(left: &[u8]) -> Header {
 fn more(bytes: &[u8]) -> Result<Hello, TlsError> {
     if bytes.len() < limits::CLIENT_HELLO { Ok(Hello::More) } else { Err(TlsError::TooLarge) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{Random, hello, in_records, message, names, recorded};
+    use super::*;
+
+    fn peek(bytes: &[u8]) -> Hello {
+        HelloReader::default().peek(bytes)
+    }
+
+    /// A hello of about this size, named `a.example`, with a key share of that size.
+    fn large(size: usize) -> Vec<u8> {
+        hello(&[(51, &vec![0x77; size]), (0, &names(&[(0, b"a.example")]))])
+    }
+
+    #[test]
+    fn recorded_hellos_are_whole_at_their_last_byte_and_not_before() {
+        for (file, stream, ..) in recorded() {
+            let whole = parse_client_hello(message(stream)).unwrap();
+            let mut reader = HelloReader::default();
+            for len in 0..stream.len() {
+                assert_eq!(reader.peek(&stream[..len]), Hello::More, "{file} {len}");
+                assert_eq!(peek(&stream[..len]), Hello::More, "{file} {len}");
+            }
+            assert_eq!(reader.peek(stream), Hello::Done(whole.clone()), "{file}");
+            assert_eq!(reader.peek(stream), Hello::Done(whole.clone()), "{file}");
+            let more = [stream, b"\x14\x03\x03\0\x01\x01"].concat();
+            assert_eq!(peek(&more), Hello::Done(whole), "{file}");
+        }
+    }
+
+    #[test]
+    fn records_of_any_size_and_segments_of_any_size_give_the_same() {
+        for (file, stream, ..) in recorded() {
+            let message = message(stream);
+            let whole = Hello::Done(parse_client_hello(message).unwrap());
+            for size in (1..9).chain([64, 500, message.len() - 1, message.len()]) {
+                let cut = in_records(message, size);
+                assert_eq!(peek(&cut), whole, "{file} {size}");
+                let mut reader = HelloReader::default();
+                for len in 0..cut.len() {
+                    assert_eq!(reader.peek(&cut[..len]), Hello::More, "{file} {size} {len}");
+                }
+                assert_eq!(reader.peek(&cut), whole, "{file} {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_cut_into_two_records_gives_the_same() {
+        for (file, stream, ..) in recorded() {
+            let message = message(stream);
+            let whole = Hello::Done(parse_client_hello(message).unwrap());
+            for at in 1..message.len() {
+                let (a, b) = message.split_at(at);
+                let cut = [in_records(a, a.len()), in_records(b, b.len())].concat();
+                assert_eq!(peek(&cut), whole, "{file} {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_synthetic_hello_larger_than_a_record_is_read() {
+        let message = large(40_000);
+        let stream = in_records(&message, FRAGMENT);
+        assert_eq!(peek(&stream), Hello::Done(parse_client_hello(&message).unwrap()));
+        assert_eq!(peek(&stream[..stream.len() - 1]), Hello::More);
+    }
+
+    #[test]
+    fn the_bound_holds_for_the_message_and_for_the_stream() {
+        let fits = large(limits::CLIENT_HELLO - 200);
+        assert!(matches!(peek(&in_records(&fits, FRAGMENT)), Hello::Done(_)));
+        // Told by the first bytes of the message, before the rest is there.
+        let large = in_records(&large(limits::CLIENT_HELLO), FRAGMENT);
+        assert_eq!(peek(&large[..8]), Hello::More);
+        assert_eq!(peek(&large[..9]), Hello::Broken(TlsError::TooLarge));
+        // One byte a record: six times the size.
+        let slow = in_records(&fits, 1);
+        assert_eq!(peek(&slow[..limits::CLIENT_HELLO - 1]), Hello::More);
+        assert_eq!(peek(&slow[..limits::CLIENT_HELLO]), Hello::Broken(TlsError::TooLarge));
+    }
+
+    #[test]
+    fn what_is_not_tls_is_known_by_its_first_bytes() {
+        let http = include_bytes!("../../tests/data/http/get.bin");
+        assert_eq!(peek(&http[..1]), Hello::NotTls);
+        let ssl2 = b"\x80\x2e\x01\x00\x02";
+        let alert = b"\x15\x03\x01\x00\x02\x02\x28";
+        let change = b"\x14\x03\x01\x00\x01\x01";
+        let dtls = b"\x16\xfe\xff\0\0\0\0\0\0\0\0";
+        let others: [&[u8]; 6] = [http, ssl2, alert, change, dtls, b"\x16\x02"];
+        for bytes in others {
+            assert_eq!(peek(bytes), Hello::NotTls, "{bytes:?}");
+        }
+        assert_eq!(peek(&[]), Hello::More);
+    }
+
+    #[test]
+    fn the_record_version_says_nothing() {
+        let (_, stream, ..) = recorded()[0];
+        for minor in 0..=4 {
+            let mut stream = stream.to_vec();
+            stream[2] = minor;
+            assert!(matches!(peek(&stream), Hello::Done(_)), "{minor}");
+        }
+    }
+
+    #[test]
+    fn records_that_tls_forbids_are_malformed() {
+        assert_eq!(peek(b"\x16\x03\x01\x00\x00"), Hello::Broken(TlsError::Malformed));
+        assert_eq!(peek(b"\x16\x03\x01\x40\x01"), Hello::Broken(TlsError::Malformed));
+        assert_eq!(peek(b"\x16\x03\x01\x40\x00"), Hello::More);
+    }
+
+    #[test]
+    fn other_handshake_messages_are_named() {
+        assert_eq!(peek(b"\x16\x03\x01\x00\x04\x02"), Hello::Broken(TlsError::NotAHello));
+    }
+
+    #[test]
+    fn another_record_within_the_message_is_named() {
+        let (_, stream, ..) = recorded()[0];
+        let mut cut = in_records(&message(stream)[..100], 100);
+        for intruder in [&b"\x15\x03\x01\x00\x02\x02\x28"[..], b"\x17", b"GET "] {
+            let len = cut.len();
+            cut.extend_from_slice(intruder);
+            assert_eq!(peek(&cut), Hello::Broken(TlsError::Interrupted));
+            cut.truncate(len);
+        }
+        assert_eq!(peek(&cut), Hello::More);
+    }
+
+    #[test]
+    fn a_whole_message_that_does_not_parse_is_broken() {
+        let twice = names(&[(0, b"a.example")]);
+        let stream = in_records(&hello(&[(0, &twice), (0, &twice)]), 64);
+        assert_eq!(peek(&stream), Hello::Broken(TlsError::Duplicate));
+    }
+
+    #[test]
+    fn a_caller_that_shows_other_bytes_does_no_harm() {
+        let (_, stream, ..) = recorded()[0];
+        let cut = in_records(message(stream), 64);
+        let mut reader = HelloReader::default();
+        assert_eq!(reader.peek(&cut[..200]), Hello::More);
+        assert_eq!(reader.peek(&cut[..10]), Hello::More);
+        assert!(matches!(reader.peek(&vec![0; 5000]), Hello::Broken(TlsError::Interrupted)));
+    }
+
+    #[test]
+    fn mutated_streams_never_panic_and_agree_however_they_are_cut() {
+        let mut random = Random(11);
+        let samples = recorded();
+        let mut read = 0;
+        for _ in 0..20_000 {
+            let message = message(samples[random.below(samples.len())].1);
+            let mut stream = in_records(message, 1 + random.below(message.len()));
+            for _ in 0..=random.below(4) {
+                let at = random.below(stream.len());
+                stream[at] ^= 1 << random.below(8);
+            }
+            let whole = peek(&stream);
+            let mut reader = HelloReader::default();
+            let mut len = 0;
+            let pieced = loop {
+                len = (len + 1 + random.below(400)).min(stream.len());
+                let hello = reader.peek(&stream[..len]);
+                if hello != Hello::More || len == stream.len() {
+                    break hello;
+                }
+            };
+            assert_eq!(pieced, whole);
+            read += usize::from(matches!(whole, Hello::Done(_)));
+        }
+        assert!((2_000..19_000).contains(&read), "{read}");
+    }
+
+    #[test]
+    fn the_message_in_one_record_is_not_copied() {
+        let (_, stream, ..) = recorded()[0];
+        let here = &stream[HEADER..];
+        let reader = HelloReader::default();
+        assert!(matches!(reader.collect(stream, here, here.len()), Cow::Borrowed(_)));
+    }
+}
