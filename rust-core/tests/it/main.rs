@@ -1,10 +1,8 @@
-//! The one integration binary.
+//! The one integration binary: invariants of the sources, and scenarios of the engine in a world
+//! without sockets, sleep or chance.
+// Helpers of tests fail as tests do.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test says so and stops"
-)]
-
+mod harness;
+mod scenarios;
 mod tidy;

@@ -1,0 +1,166 @@
+//! Packets written and read by hand, for what a well-behaved app would never send.
+
+use smoltcp::phy::ChecksumCapabilities;
+use smoltcp::wire::{
+    Icmpv4DstUnreachable, Icmpv4Packet, Icmpv4Repr, Icmpv6DstUnreachable, Icmpv6Packet, Icmpv6Repr,
+    IpAddress, IpProtocol, IpRepr, Ipv4Packet, Ipv6Packet, TcpControl, TcpPacket, TcpRepr,
+    TcpSeqNumber, UdpPacket,
+};
+use std::net::{IpAddr, SocketAddr};
+
+/// A segment toward an app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    pub src: SocketAddr,
+    pub dst: SocketAddr,
+    pub syn: bool,
+    pub ack: bool,
+    pub fin: bool,
+    pub rst: bool,
+    pub seq: i32,
+    pub ack_number: i32,
+    pub data: Vec<u8>,
+}
+
+/// An unreachable toward an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Icmp {
+    pub to: IpAddr,
+    /// Of the packet that it is about.
+    pub src_port: u16,
+    pub dst_port: u16,
+    /// Whether the port is meant, or the host.
+    pub port: bool,
+}
+
+/// A packet toward an app; its sums were right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    Segment(Segment),
+    Datagram { src: SocketAddr, dst: SocketAddr, data: Vec<u8> },
+    Icmp(Icmp),
+}
+
+/// What a segment says.
+#[derive(Clone, Copy, Debug)]
+pub struct Tcp<'a> {
+    pub control: TcpControl,
+    pub seq: i32,
+    pub ack: Option<i32>,
+    pub data: &'a [u8],
+}
+
+impl Tcp<'_> {
+    pub const SYN: Self = Tcp { control: TcpControl::Syn, seq: 1000, ack: None, data: &[] };
+}
+
+fn ip(src: SocketAddr, dst: SocketAddr, protocol: IpProtocol, len: usize) -> (IpRepr, Vec<u8>) {
+    let repr = IpRepr::new(IpAddress::from(src.ip()), dst.ip().into(), protocol, len, 64);
+    let mut bytes = vec![0; repr.header_len() + len];
+    repr.emit(&mut bytes[..], &ChecksumCapabilities::default());
+    (repr, bytes)
+}
+
+pub fn tcp(src: SocketAddr, dst: SocketAddr, what: Tcp<'_>) -> Vec<u8> {
+    let syn = what.control == TcpControl::Syn;
+    let repr = TcpRepr {
+        src_port: src.port(),
+        dst_port: dst.port(),
+        control: what.control,
+        seq_number: TcpSeqNumber(what.seq),
+        ack_number: what.ack.map(TcpSeqNumber),
+        window_len: 60_000,
+        window_scale: syn.then_some(0),
+        max_seg_size: syn.then_some(1400),
+        sack_permitted: false,
+        sack_ranges: [None; 3],
+        timestamp: None,
+        payload: what.data,
+    };
+    let (ip, mut bytes) = ip(src, dst, IpProtocol::Tcp, repr.buffer_len());
+    let mut packet = TcpPacket::new_unchecked(&mut bytes[ip.header_len()..]);
+    repr.emit(&mut packet, &ip.src_addr(), &ip.dst_addr(), &ChecksumCapabilities::default());
+    bytes
+}
+
+pub fn udp(src: SocketAddr, dst: SocketAddr, data: &[u8]) -> Vec<u8> {
+    let (ip, mut bytes) = ip(src, dst, IpProtocol::Udp, 8 + data.len());
+    let mut packet = UdpPacket::new_unchecked(&mut bytes[ip.header_len()..]);
+    packet.set_src_port(src.port());
+    packet.set_dst_port(dst.port());
+    packet.set_len(8 + data.len() as u16);
+    packet.payload_mut().copy_from_slice(data);
+    packet.fill_checksum(&ip.src_addr(), &ip.dst_addr());
+    bytes
+}
+
+/// Reads a packet toward an app; panics where a real kernel would drop it.
+pub fn read(bytes: &[u8]) -> Seen {
+    let (src, dst, protocol, inner) = match bytes[0] >> 4 {
+        4 => {
+            let ip = Ipv4Packet::new_checked(bytes).unwrap();
+            assert!(ip.verify_checksum(), "the IPv4 sum is wrong");
+            assert_eq!(usize::from(ip.total_len()), bytes.len());
+            (ip.src_addr().into(), ip.dst_addr().into(), ip.next_header(), ip.payload())
+        }
+        _ => {
+            let ip = Ipv6Packet::new_checked(bytes).unwrap();
+            assert_eq!(ip.total_len(), bytes.len());
+            (ip.src_addr().into(), ip.dst_addr().into(), ip.next_header(), ip.payload())
+        }
+    };
+    let (from, to): (IpAddr, IpAddr) = (src, dst);
+    match protocol {
+        IpProtocol::Tcp => {
+            let tcp = TcpPacket::new_checked(inner).unwrap();
+            assert!(tcp.verify_checksum(&from.into(), &to.into()), "the TCP sum is wrong");
+            Seen::Segment(Segment {
+                src: (from, tcp.src_port()).into(),
+                dst: (to, tcp.dst_port()).into(),
+                syn: tcp.syn(),
+                ack: tcp.ack(),
+                fin: tcp.fin(),
+                rst: tcp.rst(),
+                seq: tcp.seq_number().0,
+                ack_number: tcp.ack_number().0,
+                data: tcp.payload().to_vec(),
+            })
+        }
+        IpProtocol::Udp => {
+            let udp = UdpPacket::new_checked(inner).unwrap();
+            assert!(udp.verify_checksum(&from.into(), &to.into()), "the UDP sum is wrong");
+            Seen::Datagram {
+                src: (from, udp.src_port()).into(),
+                dst: (to, udp.dst_port()).into(),
+                data: udp.payload().to_vec(),
+            }
+        }
+        IpProtocol::Icmp => {
+            let icmp = Icmpv4Packet::new_checked(inner).unwrap();
+            assert!(icmp.verify_checksum(), "the ICMP sum is wrong");
+            match Icmpv4Repr::parse(&icmp, &ChecksumCapabilities::default()).unwrap() {
+                Icmpv4Repr::DstUnreachable { reason, data, .. } => {
+                    icmp_about(to, data, reason == Icmpv4DstUnreachable::PortUnreachable)
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        IpProtocol::Icmpv6 => {
+            let icmp = Icmpv6Packet::new_checked(inner).unwrap();
+            let (IpAddr::V6(src), IpAddr::V6(dst)) = (from, to) else { panic!("{from} {to}") };
+            let caps = ChecksumCapabilities::default();
+            match Icmpv6Repr::parse(&src, &dst, &icmp, &caps).unwrap() {
+                Icmpv6Repr::DstUnreachable { reason, data, .. } => {
+                    icmp_about(to, data, reason == Icmpv6DstUnreachable::PortUnreachable)
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        other => panic!("{other}"),
+    }
+}
+
+fn icmp_about(to: IpAddr, quoted: &[u8], port: bool) -> Seen {
+    let number = |at: usize| u16::from_be_bytes([quoted[at], quoted[at + 1]]);
+    Seen::Icmp(Icmp { to, src_port: number(0), dst_port: number(2), port })
+}

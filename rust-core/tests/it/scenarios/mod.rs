@@ -1,0 +1,4 @@
+//! What the engine does, told as scenarios: each names what happens, and asserts the verdict, the
+//! records, and what the network did not get.
+
+mod verdicts;
