@@ -59,6 +59,10 @@ missing_packages() {
     command -v mount >/dev/null || echo mount
     [ "$(id -u)" = 0 ] || command -v newuidmap >/dev/null || echo uidmap
   fi
+  if [ "${2:-}" = bench ]; then
+    command -v iperf3 >/dev/null || echo iperf3
+    command -v dnsperf >/dev/null || echo dnsperf
+  fi
 }
 
 install_packages() {

@@ -1,0 +1,1 @@
+"""The side-by-side run of `scripts/bench`. It never asserts: it measures and prints."""
