@@ -2,7 +2,7 @@
 //! costs here, it costs in the engine.
 
 use muzzle::engine::{
-    Config, ConnectError, Effects, Engine, Now, Owner, Readiness, Received, Rules, Sent,
+    Config, ConnectError, Effects, Engine, Now, Owner, Reach, Readiness, Received, Rules, Sent,
 };
 use muzzle::event::Record;
 use muzzle::flow::Token;
@@ -91,7 +91,7 @@ pub fn engine() -> Engine {
     let table = Arc::new(HostTable::builtin().clone());
     let policy = Policy::parse("version = 1\ndefault = \"record\"\n").expect("a policy");
     let resolvers = vec!["192.0.2.53:53".parse().expect("an address")];
-    Engine::new(Config { resolvers, seed: [1, 2] }, Rules { table, policy })
+    Engine::new(Config { reach: Reach::Light, resolvers, seed: [1, 2] }, Rules { table, policy })
 }
 
 /// A question for the A record of a name, without its packet.

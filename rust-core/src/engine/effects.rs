@@ -76,12 +76,19 @@ pub struct Readiness {
 pub trait Effects: PacketSink {
     /// Begins to connect; [`super::Engine::handle_socket`] follows.
     fn connect(&mut self, token: Token, proto: Proto, to: SocketAddr) -> Result<(), ConnectError>;
-    /// Opens a datagram socket that is connected to nobody.
-    fn open_datagrams(&mut self, token: Token, ipv4: bool) -> Result<(), ConnectError>;
+    /// Opens a datagram socket that is connected to nobody. Only Deep reach asks for one; a world
+    /// without it has none.
+    fn open_datagrams(&mut self, _token: Token, _ipv4: bool) -> Result<(), ConnectError> {
+        Err(ConnectError::Unreachable)
+    }
     /// Sends a datagram from it.
-    fn send_to(&mut self, token: Token, bytes: &[u8], to: SocketAddr) -> Sent;
+    fn send_to(&mut self, _token: Token, _bytes: &[u8], _to: SocketAddr) -> Sent {
+        Sent::Failed
+    }
     /// Takes a datagram from it, and tells whose it is; `None` when there is none.
-    fn recv_from(&mut self, token: Token, into: &mut [u8]) -> Option<(usize, SocketAddr)>;
+    fn recv_from(&mut self, _token: Token, _into: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        None
+    }
     /// How the connect of a writable socket ended.
     fn connect_result(&mut self, token: Token) -> Result<(), ConnectError>;
     /// Reads.

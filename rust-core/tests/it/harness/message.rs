@@ -38,10 +38,9 @@ impl Rr {
             Self::A(addr) => addr.to_vec(),
             Self::Aaaa(addr) => addr.to_vec(),
             Self::Cname(name) => labels(name),
-            Self::Txt(text) => text
-                .chunks(255)
-                .flat_map(|part| [&[part.len() as u8][..], part].concat())
-                .collect(),
+            Self::Txt(text) => {
+                text.chunks(255).flat_map(|part| [&[part.len() as u8][..], part].concat()).collect()
+            }
             Self::Https(raw) => raw.clone(),
         }
     }

@@ -10,10 +10,10 @@ mod world;
 
 pub use app::Client;
 pub use message::{Rr, query};
-pub use packet::{Icmp, Segment, Seen, Tcp, tcp, udp};
+pub use packet::{Icmp, Seen, Segment, Tcp, tcp, udp};
 pub use world::{Asked, Conn, Connect, Fin, Mode, Script, World};
 
-use muzzle::engine::{Config, Engine, Now, Readiness, Rules};
+use muzzle::engine::{Config, Engine, Now, Reach, Readiness, Rules};
 use muzzle::event::{Record, Verdict};
 use muzzle::names;
 use muzzle::policy::Policy;
@@ -86,7 +86,7 @@ pub struct Sim {
 impl Sim {
     pub fn new(policy: &str) -> Self {
         let resolvers = vec!["192.0.2.53:53".parse().unwrap(), "192.0.2.54:53".parse().unwrap()];
-        let config = Config { mtu: 9000, resolvers, seed: [3, 5] };
+        let config = Config { reach: Reach::Light, resolvers, seed: [3, 5] };
         let mut world = World::new(config.resolvers.clone());
         world.zone(LISTED, Rr::A(SERVER));
         world.zone(LISTED_TOO, Rr::A(SERVER_TOO));
@@ -302,7 +302,10 @@ impl Sim {
     }
 
     pub fn icmp(&self) -> Vec<&Icmp> {
-        self.seen.iter().filter_map(|s| if let Seen::Icmp(i) = s { Some(i) } else { None }).collect()
+        self.seen
+            .iter()
+            .filter_map(|s| if let Seen::Icmp(i) = s { Some(i) } else { None })
+            .collect()
     }
 
     pub fn segments(&self) -> Vec<&Segment> {

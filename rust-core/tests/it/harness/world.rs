@@ -497,7 +497,9 @@ impl Effects for World {
     }
 
     fn ask(&mut self, resolver: usize, message: &[u8]) {
-        let Ok(asked) = dns::parse_query(message) else { panic!("an unreadable question went out") };
+        let Ok(asked) = dns::parse_query(message) else {
+            panic!("an unreadable question went out")
+        };
         let (name, qtype) = (asked.name.as_str().to_owned(), asked.qtype);
         self.asked.push(Asked { resolver, name, qtype, message: message.to_vec() });
         let mut reply = message::respond(message, &self.zone);

@@ -15,7 +15,9 @@ fn a_blocked_app_is_reset_and_nothing_leaves() {
     assert!(sim.clients[app].was_reset && !sim.clients[app].was_open);
     assert_eq!(sim.world.tried(), []);
     assert_eq!(sim.world.asked, []);
-    let [Record::Blocked(facts)] = &sim.world.records[..] else { panic!("{:?}", sim.world.records) };
+    let [Record::Blocked(facts)] = &sim.world.records[..] else {
+        panic!("{:?}", sim.world.records)
+    };
     assert_eq!(facts.verdict, Verdict::Block);
     assert_eq!(facts.host.as_deref(), Some(LISTED));
     assert_eq!((facts.uid, facts.package.as_deref()), (Some(BLOCK), Some("org.example.block")));
