@@ -5,7 +5,12 @@
 //! Never answers, delays or changes anything, never reads what is protected with secret keys, and
 //! never believes a packet that its tag does not confirm.
 
+mod keys;
+mod packet;
+mod pieces;
 mod reader;
+#[cfg(test)]
+mod samples;
 
 pub use reader::{InitialReader, Outcome, Unreadable};
 
@@ -24,5 +29,19 @@ pub fn version(datagram: &[u8]) -> Option<u32> {
     match *datagram {
         [first, a, b, c, d, ..] if first & 0x80 != 0 => Some(u32::from_be_bytes([a, b, c, d])),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_stands_in_long_headers_alone() {
+        let [v1, v2] = samples::of_the_rfcs();
+        assert_eq!((version(v1), version(v2)), (Some(V1), Some(V2)));
+        assert_eq!(version(&[0xc0, 0, 0, 0]), None);
+        assert_eq!(version(&[0x40, 0, 0, 0, 1]), None);
+        assert!(is_long_header(v1) && !is_long_header(b"\x40\0\0\0\x01"));
     }
 }

@@ -14,8 +14,7 @@ mod records;
 #[cfg(test)]
 pub(crate) mod samples;
 
-#[cfg(test)]
-use hello::message_len;
+pub(crate) use hello::message_len;
 pub use hello::{ClientHello, Ech, ServerName, Version, parse_client_hello};
 pub(crate) use reader::Reader;
 pub use records::{Hello, HelloReader};
