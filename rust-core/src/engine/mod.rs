@@ -11,6 +11,7 @@ mod inspect;
 mod local;
 mod nat;
 mod pipe;
+mod quic;
 mod resolver;
 mod tcp;
 mod timers;
@@ -76,6 +77,7 @@ enum Flow {
     Tcp(tcp::TcpFlow),
     Udp(udp::UdpFlow),
     Nat(nat::NatFlow),
+    Quic(quic::QuicGate),
     Lookup(resolver::Lookup),
 }
 
@@ -143,7 +145,7 @@ impl Engine {
         match self.flows.get_mut(token)? {
             Flow::Tcp(flow) => Some((flow.facts()?, flow.slot)),
             Flow::Udp(flow) => Some((flow.facts()?, flow.slot)),
-            Flow::Nat(_) | Flow::Lookup(_) => None,
+            Flow::Nat(_) | Flow::Quic(_) | Flow::Lookup(_) => None,
         }
     }
 
@@ -187,6 +189,7 @@ impl Engine {
             Some(Flow::Tcp(_)) => self.tcp_ready(now, token, ready, fx),
             Some(Flow::Udp(_)) => self.udp_ready(now, token, ready, fx),
             Some(Flow::Nat(_)) => self.nat_ready(now, token, fx),
+            Some(Flow::Quic(_)) => {}
             Some(Flow::Lookup(_)) => self.lookup_ready(now, token, ready, fx),
             None => {}
         }
@@ -197,6 +200,7 @@ impl Engine {
         match self.flows.get_mut(token) {
             Some(Flow::Tcp(_)) => self.tcp_owner(now, token, uid, fx),
             Some(Flow::Udp(_)) => self.udp_owner(now, token, uid, fx),
+            Some(Flow::Quic(_)) => self.quic_owner(now, token, uid, fx),
             Some(Flow::Nat(_) | Flow::Lookup(_)) | None => {}
         }
     }
@@ -226,6 +230,7 @@ impl Engine {
                 Some(Flow::Tcp(_)) => self.tcp_due(now, token, fx),
                 Some(Flow::Udp(_)) => self.udp_due(now, token, fx),
                 Some(Flow::Nat(_)) => self.nat_due(now, token, fx),
+                Some(Flow::Quic(_)) => self.quic_due(now, token, fx),
                 Some(Flow::Lookup(_)) => self.lookup_failed(now, token, fx),
                 None => {}
             }
@@ -245,6 +250,10 @@ impl Engine {
             Some(Flow::Tcp(_)) => self.tcp_abort(now, token, fx),
             Some(Flow::Udp(_)) => self.udp_end(now, token, fx),
             Some(Flow::Nat(_)) => self.nat_end(token, fx),
+            // Nobody was asked yet, and nothing was sent.
+            Some(Flow::Quic(_)) => {
+                self.flows.remove(token);
+            }
             Some(Flow::Lookup(_)) => self.lookup_failed(now, token, fx),
             None => {}
         }

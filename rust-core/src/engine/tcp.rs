@@ -187,7 +187,7 @@ impl Engine {
         match self.flows.get_mut(token)? {
             Flow::Tcp(flow) => flow.slot,
             Flow::Udp(flow) => flow.slot,
-            Flow::Nat(_) | Flow::Lookup(_) => None,
+            Flow::Nat(_) | Flow::Quic(_) | Flow::Lookup(_) => None,
         }
     }
 
@@ -214,7 +214,7 @@ impl Engine {
                 }
             }
             Some(Flow::Udp(_)) => self.udp_resolved(now, token, found, fx),
-            Some(Flow::Nat(_) | Flow::Lookup(_)) | None => {}
+            Some(Flow::Nat(_) | Flow::Quic(_) | Flow::Lookup(_)) | None => {}
         }
     }
 

@@ -19,6 +19,7 @@ impl Flow {
             Self::Tcp(flow) => &mut flow.timer,
             Self::Udp(flow) => &mut flow.timer,
             Self::Nat(flow) => &mut flow.timer,
+            Self::Quic(gate) => &mut gate.timer,
             Self::Lookup(flow) => &mut flow.timer,
         }
     }

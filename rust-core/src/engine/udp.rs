@@ -39,6 +39,20 @@ enum Phase {
 }
 
 impl UdpFlow {
+    /// A flow whose verdict has fallen and whose socket is connected.
+    pub(super) fn joined(now: Now, tuple: FiveTuple, facts: FlowFacts) -> Self {
+        Self {
+            tuple,
+            slot: None,
+            facts: Some(Box::new(facts)),
+            phase: Phase::Open,
+            used_us: now.mono_us,
+            up: 0,
+            down: 0,
+            timer: Timer::default(),
+        }
+    }
+
     /// What was decided, once it is.
     pub(super) fn facts(&self) -> Option<&FlowFacts> {
         self.facts.as_deref()
@@ -56,10 +70,16 @@ impl Engine {
     ) {
         if let Some(token) = self.flows.find(&packet.tuple) {
             self.flows.touch(token);
+            if let Some(Flow::Quic(_)) = self.flows.get_mut(token) {
+                return self.quic_more(now, token, bytes, fx);
+            }
             return self.send_datagram(now, token, &bytes[data], fx);
         }
         let slot = FakePool::slot(packet.tuple.dst.ip()).filter(|s| self.pool.entry(*s).is_some());
         let Some(slot) = slot else {
+            if self.is_carried(packet.tuple.dst) && packet.tuple.dst.port() == super::quic::PORT {
+                return self.quic_open(now, packet, bytes, fx);
+            }
             if self.is_carried(packet.tuple.dst) {
                 return self.nat_datagram(now, packet, bytes, &bytes[data], fx);
             }
@@ -83,7 +103,7 @@ impl Engine {
             timer: Timer::default(),
         };
         let token = self.begin(now, Some(packet.tuple), Flow::Udp(flow), fx);
-        self.set_timer(token, Some(now.mono_us + IDLE_US));
+        self.udp_watch(now, token);
         self.pool.pin(slot);
         if let Owner::Known(uid) = fx.owner(token, &packet.tuple) {
             self.udp_owner(now, token, uid, fx);
@@ -159,7 +179,7 @@ impl Engine {
         self.send_datagram(now, token, data, fx);
     }
 
-    fn udp_opened(
+    pub(super) fn udp_opened(
         &mut self,
         now: Now,
         token: Token,
@@ -179,7 +199,13 @@ impl Engine {
         }
     }
 
-    fn send_datagram(&mut self, now: Now, token: Token, data: &[u8], fx: &mut dyn Effects) {
+    pub(super) fn send_datagram(
+        &mut self,
+        now: Now,
+        token: Token,
+        data: &[u8],
+        fx: &mut dyn Effects,
+    ) {
         let Some(Flow::Udp(flow)) = self.flows.get_mut(token) else { return };
         flow.used_us = now.mono_us;
         if matches!(flow.phase, Phase::Open)
@@ -216,6 +242,11 @@ impl Engine {
                 Received::Failed => return self.udp_end(now, token, fx),
             }
         }
+    }
+
+    /// Ends the flow when it was idle for long.
+    pub(super) fn udp_watch(&mut self, now: Now, token: Token) {
+        self.set_timer(token, Some(now.mono_us + IDLE_US));
     }
 
     pub(super) fn udp_due(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {

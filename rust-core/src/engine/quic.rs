@@ -1,0 +1,159 @@
+//! QUIC to bare addresses (Deep reach): a flow's first datagrams wait until their ClientHello
+//! tells the host. A blocked host is answered by an unreachable at once, so that the app falls
+//! back to TCP without waiting.
+//!
+//! Never changes a datagram, and holds no more of them than the limits say.
+
+use super::timers::Timer;
+use super::{Effects, Engine, Flow, Now, Owner, Subject};
+use crate::event::{ReasonCode, Transport, Verdict};
+use crate::flow::Token;
+use crate::limits;
+use crate::quic::{InitialReader, Outcome};
+use crate::wire::{FiveTuple, Packet, Payload, Proto};
+
+/// The port of HTTP/3.
+pub(super) const PORT: u16 = 443;
+
+/// A flow that waits at its gate.
+pub(super) struct QuicGate {
+    tuple: FiveTuple,
+    /// The owner, once it is known; and who it is, if the system knows.
+    owner: Option<Option<u32>>,
+    reader: InitialReader,
+    /// Whole packets in their order, and how many of them were read.
+    held: Vec<Vec<u8>>,
+    read: usize,
+    pub(super) timer: Timer,
+}
+
+/// The data of a packet that was accepted as a datagram before.
+fn data(packet: &[u8]) -> &[u8] {
+    match Packet::parse(packet) {
+        Ok(Packet { payload: Payload::Udp(range), .. }) => &packet[range],
+        _ => &[],
+    }
+}
+
+impl Engine {
+    /// The first datagram of a flow.
+    pub(super) fn quic_open(
+        &mut self,
+        now: Now,
+        packet: &Packet,
+        bytes: &[u8],
+        fx: &mut dyn Effects,
+    ) {
+        let tuple = packet.tuple;
+        let gate = QuicGate {
+            tuple,
+            owner: None,
+            reader: InitialReader::default(),
+            held: vec![bytes.to_vec()],
+            read: 0,
+            timer: Timer::default(),
+        };
+        let token = self.begin(now, Some(tuple), Flow::Quic(gate), fx);
+        self.set_timer(token, Some(now.mono_us + limits::FIRST_BYTES.as_micros() as i64));
+        if let Owner::Known(uid) = fx.owner(token, &tuple) {
+            self.quic_owner(now, token, uid, fx);
+        }
+    }
+
+    /// A further datagram of a flow that waits.
+    pub(super) fn quic_more(&mut self, now: Now, token: Token, bytes: &[u8], fx: &mut dyn Effects) {
+        let Some(Flow::Quic(gate)) = self.flows.get_mut(token) else { return };
+        if gate.held.len() < usize::from(limits::QUIC_DATAGRAMS) {
+            gate.held.push(bytes.to_vec());
+        }
+        self.quic_read(now, token, fx);
+    }
+
+    pub(super) fn quic_owner(
+        &mut self,
+        now: Now,
+        token: Token,
+        uid: Option<u32>,
+        fx: &mut dyn Effects,
+    ) {
+        let Some(Flow::Quic(gate)) = self.flows.get_mut(token) else { return };
+        gate.owner = Some(uid);
+        let tuple = gate.tuple;
+        let facts = self.decide(now, &tuple, Subject::Host(None), uid);
+        if matches!(facts.reason.code, ReasonCode::AppOff | ReasonCode::Paused) {
+            return self.quic_pass(now, token, None, fx);
+        }
+        self.quic_read(now, token, fx);
+    }
+
+    fn quic_read(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
+        let Some(Flow::Quic(gate)) = self.flows.get_mut(token) else { return };
+        if gate.owner.is_none() {
+            return;
+        }
+        while let Some(packet) = gate.held.get(gate.read) {
+            gate.read += 1;
+            match gate.reader.feed(data(packet)) {
+                Outcome::More => {}
+                Outcome::Done(hello) => {
+                    let name = hello.name().map(ToString::to_string);
+                    return self.quic_pass(now, token, name, fx);
+                }
+                Outcome::NotQuic | Outcome::Unsupported(_) | Outcome::Unreadable(_) => {
+                    return self.quic_pass(now, token, None, fx);
+                }
+            }
+        }
+    }
+
+    /// Nothing told a host in time.
+    pub(super) fn quic_due(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
+        self.quic_pass(now, token, None, fx);
+    }
+
+    /// Lets the flow through, or refuses it.
+    fn quic_pass(&mut self, now: Now, token: Token, host: Option<String>, fx: &mut dyn Effects) {
+        let Some(Flow::Quic(gate)) = self.flows.remove(token) else { return };
+        let uid = gate.owner.flatten();
+        let named = host.is_some();
+        let mut facts = self.decide(now, &gate.tuple, Subject::Host(host), uid);
+        if named {
+            facts.transport = Transport::Quic;
+        }
+        // A datagram cannot be answered in a collector's place.
+        if matches!(facts.verdict, Verdict::Block | Verdict::Capture) {
+            if let Some(first) = gate.held.first() {
+                self.refuse(first, Proto::Udp, fx);
+            }
+            return self.blocked(facts, fx);
+        }
+        self.udp_join(now, gate.tuple, facts, &gate.held, fx);
+    }
+
+    /// Sends what was held, to the address that the app asked for.
+    fn udp_join(
+        &mut self,
+        now: Now,
+        tuple: FiveTuple,
+        facts: crate::event::FlowFacts,
+        held: &[Vec<u8>],
+        fx: &mut dyn Effects,
+    ) {
+        let flow = super::udp::UdpFlow::joined(now, tuple, facts);
+        let token = self.begin(now, Some(tuple), Flow::Udp(flow), fx);
+        if fx.connect(token, Proto::Udp, tuple.dst).is_err() {
+            self.counters.drop(super::Drop::ConnectFailed);
+            if let Some(first) = held.first() {
+                self.unreachable(first, fx);
+            }
+            self.flows.remove(token);
+            return;
+        }
+        let first = held.first().map(|packet| data(packet)).unwrap_or_default();
+        self.udp_opened(now, token, tuple.dst, first, fx);
+        self.udp_watch(now, token);
+        for packet in held {
+            self.send_datagram(now, token, data(packet), fx);
+        }
+    }
+}
