@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
+from pathlib import Path
 from typing import Iterator
 
 import pytest
@@ -10,7 +12,9 @@ from helpers import database, events, of_app, tcp
 from lab import network, odd, policy, resolver, web
 from lab.lab import BLOCKED, CAPTURED, OFF, RECORDED, App, Lab
 
-POLICY = policy.text()
+QUIC_HOST = "example.com"  # The name in the datagram of RFC 9001, Appendix A.2.
+POLICY = policy.text(host_apps=[(QUIC_HOST, BLOCKED.package, "block"), (QUIC_HOST, RECORDED.package, "record")])
+INITIAL = Path(__file__).resolve().parents[2] / "rust-core/tests/data/quic/rfc9001-a2.bin"
 LISTED = resolver.COLLECTED[0]
 TLS = 443
 LARGE = 20_000_000
@@ -148,8 +152,66 @@ def test_datagrams_pass_both_ways_empty_ones_too(clean: Lab) -> None:
     assert done.stdout == "".join(f"{size} {peer}\n" for size in (0, 1, 1200, 8000)), done.stderr
 
 
+QUIC = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(3)
+s.connect((sys.argv[1], 443))
+try:
+    for _ in range(2):
+        s.send(open(sys.argv[2], "rb").read()[2:])
+    print(len(s.recv(65535)))
+except OSError as error:
+    print(type(error).__name__)
+"""
+
+
+@pytest.fixture(scope="module")
+def http3_port(bare_lab: Lab) -> Iterator[socket.socket]:
+    """A socket at the place of an HTTP/3 server."""
+
+    def bind() -> socket.socket:
+        one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        one.bind((network.FILES4, 443))
+        one.settimeout(2)
+        return one
+
+    with bare_lab.internet.inside(bind) as one:
+        yield one
+
+
+def quic(lab: Lab, app: App) -> subprocess.Popen:
+    program, initial = lab.directory / "quic.py", lab.directory / "initial.bin"
+    program.write_text(QUIC)
+    initial.write_bytes(INITIAL.read_bytes())
+    initial.chmod(0o644)
+    return lab.start_python(app, program, network.FILES4, str(initial))
+
+
+def test_a_blocked_quic_client_is_told_at_once(clean: Lab, http3_port: socket.socket) -> None:
+    told, wrong = quic(clean, BLOCKED).communicate(timeout=20)
+    assert told == "ConnectionRefusedError\n", wrong
+    with pytest.raises(TimeoutError):
+        http3_port.recv(65535)
+    found = events(clean, 1, of(BLOCKED, QUIC_HOST))
+    assert {(e["state"], e["transport"]) for e in found} == {("blocked", "quic")}
+
+
+def test_a_recorded_quic_client_passes_and_is_encrypted(
+    clean: Lab, http3_port: socket.socket
+) -> None:
+    client = quic(clean, RECORDED)
+    sent = INITIAL.read_bytes()[2:]
+    for _ in range(2):
+        data, peer = http3_port.recvfrom(65535)
+        assert data == sent
+    http3_port.sendto(b"answer", peer)
+    assert client.communicate(timeout=20)[0] == "6\n"
+    found = events(clean, 1, of(RECORDED, QUIC_HOST))
+    assert [(e["state"], e["transport"]) for e in found] == [("encrypted", "quic")]
+
+
 def test_nothing_of_this_is_stored_but_events_of_listed_hosts(clean: Lab) -> None:
     hosts = {event.get("host") for event in events(clean, 1, lambda event: True)}
-    listed = {"tracking.miui.com", "data.mistat.xiaomi.com", LISTED}
+    listed = {"tracking.miui.com", "data.mistat.xiaomi.com", LISTED, QUIC_HOST}
     assert hosts <= listed, hosts
     assert database(clean).exists()
