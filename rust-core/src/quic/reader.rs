@@ -192,6 +192,12 @@ mod tests {
         Outcome::Unreadable(why)
     }
 
+    /// Length of the first packet; some clients fill the datagram up behind it.
+    fn packet_len(datagram: &[u8]) -> usize {
+        let version = Version::of(super::super::version(datagram).unwrap()).unwrap();
+        Packet::parse(version, datagram).unwrap().bytes.len()
+    }
+
     /// A hello for `a.example`, as large as wanted.
     fn made(size: usize) -> Vec<u8> {
         hello(&[(51, &vec![7; size]), (0, &names(&[(0, b"a.example")]))])
@@ -340,19 +346,19 @@ mod tests {
     fn a_damaged_packet_is_unreadable_and_changes_nothing() {
         for (file, datagrams, needed) in recorded() {
             let mut damaged = datagrams[0].to_vec();
-            *damaged.last_mut().unwrap() ^= 1;
+            damaged[packet_len(datagrams[0]) - 1] ^= 1;
             let mut reader = InitialReader::default();
             assert_eq!(reader.feed(&damaged), unreadable(Unreadable::Tag), "{file}");
             assert!(reader.connection.is_none());
-            let whole = datagrams[..needed].iter().map(|d| reader.feed(d)).next_back().unwrap();
-            assert_eq!(whole, feed_all(&datagrams[..needed]).pop().unwrap(), "{file}");
+            let after: Vec<_> = datagrams[..needed].iter().map(|d| reader.feed(d)).collect();
+            assert_eq!(after, feed_all(&datagrams[..needed]), "{file}");
         }
     }
 
     #[test]
-    fn every_cut_of_a_datagram_is_truncated() {
+    fn every_cut_of_a_packet_is_truncated() {
         for (file, datagrams, _) in recorded() {
-            for len in 5..datagrams[0].len() {
+            for len in 5..packet_len(datagrams[0]) {
                 let outcome = feed(&datagrams[0][..len]);
                 assert_eq!(outcome, unreadable(Unreadable::Truncated), "{file} {len}");
             }
