@@ -1,5 +1,6 @@
 //! One connection of an app, by a TCP that is not ours to fake: smoltcp's, with an address.
 
+use super::Dice;
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp::{RecvError, Socket, SocketBuffer, State};
@@ -63,6 +64,8 @@ pub struct Client {
     pub to_send: Vec<u8>,
     /// Largest piece that is handed to TCP at once.
     pub piece: usize,
+    /// Draws the size of each piece, where there is one.
+    pub dice: Option<Dice>,
     /// Ends its direction once everything is taken.
     pub finish: bool,
     /// Whether it reads.
@@ -72,6 +75,8 @@ pub struct Client {
     pub peer_finished: bool,
     pub was_open: bool,
     pub was_reset: bool,
+    /// An unreachable ended the connect, as it does in a kernel.
+    pub unreachable: bool,
     iface: Interface,
     set: SocketSet<'static>,
     handle: SocketHandle,
@@ -104,6 +109,8 @@ impl Client {
             wire,
             to_send: Vec::new(),
             piece: usize::MAX,
+            dice: None,
+            unreachable: false,
             finish: false,
             reading: true,
             received: Vec::new(),
@@ -131,7 +138,7 @@ impl Client {
 
     pub fn poll(&mut self, now_us: i64) {
         let now = Instant::from_micros(now_us);
-        loop {
+        while !self.unreachable {
             self.iface.poll(now, &mut self.wire, &mut self.set);
             if !self.work() {
                 return;
@@ -144,7 +151,8 @@ impl Client {
         let mut moved = false;
         let open = matches!(self.state(), State::Established | State::CloseWait);
         self.was_open |= open;
-        let n = self.to_send.len().min(self.piece);
+        let piece = self.dice.as_mut().map_or(self.piece, |dice| 1 + dice.below(20_000));
+        let n = self.to_send.len().min(piece);
         if open && n > 0 {
             let socket = self.set.get_mut::<Socket<'_>>(self.handle);
             let sent = socket.send_slice(&self.to_send[..n]).unwrap_or(0);
@@ -177,12 +185,15 @@ impl Client {
     }
 
     pub fn deadline(&mut self, now_us: i64) -> Option<i64> {
+        if self.unreachable {
+            return None;
+        }
         let at = self.iface.poll_at(Instant::from_micros(now_us), &self.set)?;
         Some(at.total_micros().max(now_us + 1))
     }
 
     /// Whether nothing more will come of this connection.
     pub fn is_over(&self) -> bool {
-        matches!(self.state(), State::Closed | State::TimeWait)
+        self.unreachable || matches!(self.state(), State::Closed | State::TimeWait)
     }
 }

@@ -11,7 +11,7 @@ mod world;
 pub use app::Client;
 pub use message::{Rr, query};
 pub use packet::{Icmp, Seen, Segment, Tcp, tcp, udp};
-pub use world::{Asked, Conn, Connect, Fin, Mode, Script, World};
+pub use world::{Connect, Fin, Mode, Script, World};
 
 use muzzle::engine::{Config, Engine, Now, Reach, Readiness, Rules};
 use muzzle::event::{Record, Verdict};
@@ -242,6 +242,13 @@ impl Sim {
                 client.was_reset |= segment.rst;
                 client.wire.inbox.push_back(bytes.to_vec());
                 return;
+            }
+        }
+        if let Seen::Icmp(about) = &seen {
+            let ports = (about.src_port, about.dst_port);
+            for client in &mut self.clients {
+                let same = (client.local.port(), client.remote.port()) == ports;
+                client.unreachable |= same && client.local.ip() == about.to && !client.was_open;
             }
         }
         self.seen.push(seen);

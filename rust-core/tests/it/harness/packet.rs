@@ -2,9 +2,8 @@
 
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
-    Icmpv4DstUnreachable, Icmpv4Packet, Icmpv4Repr, Icmpv6DstUnreachable, Icmpv6Packet, Icmpv6Repr,
-    IpAddress, IpProtocol, IpRepr, Ipv4Packet, Ipv6Packet, TcpControl, TcpPacket, TcpRepr,
-    TcpSeqNumber, UdpPacket,
+    Icmpv4Packet, Icmpv6Packet, IpAddress, IpProtocol, IpRepr, Ipv4Packet, Ipv6Packet, TcpControl,
+    TcpPacket, TcpRepr, TcpSeqNumber, UdpPacket,
 };
 use std::net::{IpAddr, SocketAddr};
 
@@ -138,23 +137,18 @@ pub fn read(bytes: &[u8]) -> Seen {
         IpProtocol::Icmp => {
             let icmp = Icmpv4Packet::new_checked(inner).unwrap();
             assert!(icmp.verify_checksum(), "the ICMP sum is wrong");
-            match Icmpv4Repr::parse(&icmp, &ChecksumCapabilities::default()).unwrap() {
-                Icmpv4Repr::DstUnreachable { reason, data, .. } => {
-                    icmp_about(to, data, reason == Icmpv4DstUnreachable::PortUnreachable)
-                }
-                other => panic!("{other:?}"),
-            }
+            // Type, code, sum, four unused bytes (RFC 792); then an IPv4 header.
+            assert_eq!(inner[0], 3, "no destination unreachable");
+            let head = usize::from(inner[8] & 15) * 4;
+            icmp_about(to, &inner[8 + head..], inner[1] == 3)
         }
         IpProtocol::Icmpv6 => {
             let icmp = Icmpv6Packet::new_checked(inner).unwrap();
             let (IpAddr::V6(src), IpAddr::V6(dst)) = (from, to) else { panic!("{from} {to}") };
-            let caps = ChecksumCapabilities::default();
-            match Icmpv6Repr::parse(&src, &dst, &icmp, &caps).unwrap() {
-                Icmpv6Repr::DstUnreachable { reason, data, .. } => {
-                    icmp_about(to, data, reason == Icmpv6DstUnreachable::PortUnreachable)
-                }
-                other => panic!("{other:?}"),
-            }
+            assert!(icmp.verify_checksum(&src, &dst), "the ICMPv6 sum is wrong");
+            // Type, code, sum, four unused bytes (RFC 4443 §3.1); then an IPv6 header.
+            assert_eq!(inner[0], 1, "no destination unreachable");
+            icmp_about(to, &inner[48..], inner[1] == 4)
         }
         other => panic!("{other}"),
     }

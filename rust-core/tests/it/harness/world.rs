@@ -236,10 +236,15 @@ impl World {
         self.after(0, Later::Tell(Event::Answer(message)));
     }
 
-    /// A server's connection is reset by it after a time.
-    pub fn reset(&mut self, conn: usize, after_us: i64) {
+    /// A server ends its direction now.
+    pub fn end(&mut self, conn: usize) {
         let token = self.live.iter().find(|(_, at)| **at == conn).map(|(token, _)| *token);
-        self.after(after_us, Later::Reset(token.expect("an open connection")));
+        self.server_fin(token.expect("an open connection"), 0);
+    }
+
+    /// What a resolver says to a question.
+    pub fn respond(&self, message: &[u8]) -> Vec<u8> {
+        message::respond(message, &self.zone)
     }
 
     fn after(&mut self, us: i64, what: Later) {

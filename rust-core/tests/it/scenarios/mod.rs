@@ -1,4 +1,13 @@
 //! What the engine does, told as scenarios: each names what happens, and asserts the verdict, the
 //! records, and what the network did not get.
 
+mod capture;
+mod chance;
+mod connect;
+mod datagrams;
+mod limits;
+mod malformed;
+mod names;
+mod resolver;
+mod streams;
 mod verdicts;
