@@ -277,3 +277,51 @@ fn a_stream_that_asks_much_and_reads_nothing_is_held_within_bounds() {
     sim.run(60 * SECOND);
     assert_eq!(unframed(sim.received(app)).len(), 3000);
 }
+
+#[test]
+fn a_flow_finds_its_server_even_where_the_answer_needs_tcp() {
+    let mut sim = Sim::with(Script::echo());
+    sim.world.modes.fill(Mode::Truncate);
+    let app = sim.open(RECORD);
+    sim.send(app, b"hello");
+    sim.settle();
+    assert_eq!(sim.received(app), b"hello");
+    let resolver = "192.0.2.53:53".parse().unwrap();
+    assert_eq!(sim.world.tried(), [resolver, resolver, (SERVER, 80).into()], "A and AAAA");
+    sim.clients[app].finish = true;
+    sim.settle();
+    sim.assert_clean();
+}
+
+#[test]
+fn mutated_answers_are_borne_and_reach_nobody_else() {
+    let mut sim = with_name();
+    sim.world.zone("alias.example.org", Rr::alias(LISTED));
+    sim.world.modes.fill(Mode::Silent);
+    let mut dice = Dice(0xd15ea5e);
+    let app = sim.app(resolver().ip(), 9);
+    let mut delivered = 0;
+    for round in 0..6000u16 {
+        let name = [NAME, "alias.example.org", "none.example.org"][dice.below(3)];
+        let qtype = [A, 28, TXT, 65][dice.below(4)];
+        sim.send_packet(udp(app, resolver(), &query(round, name, qtype)));
+        sim.run(0);
+        let asked = sim.world.asked.last().unwrap().message.clone();
+        let mut answer = sim.world.respond(&asked);
+        for _ in 0..dice.below(4) {
+            let at = 2 + dice.below(answer.len() - 2);
+            answer[at] = dice.next() as u8;
+        }
+        if dice.one_in(4) {
+            answer.truncate(dice.below(answer.len()));
+        }
+        sim.world.answer(answer);
+        sim.run(0);
+        delivered += sim.datagrams(app).len();
+        sim.seen.clear();
+    }
+    assert!((1000..6000).contains(&delivered), "{delivered}");
+    sim.run(60 * SECOND);
+    assert_eq!(sim.datagrams(app).len() + delivered, 6000, "each question has one answer");
+    sim.assert_idle();
+}
