@@ -52,6 +52,8 @@ pub(super) struct Questions {
 }
 
 const TIMEOUT_US: i64 = limits::DNS_TIMEOUT.as_micros() as i64;
+/// In place of the moment at which a question was sent: it is asked over TCP now.
+const OVER_TCP: i64 = i64::MAX;
 
 impl Questions {
     pub(super) fn new(seed: [u64; 2]) -> Self {
@@ -326,7 +328,9 @@ impl Engine {
 
     /// Handles a datagram of the upstream resolver.
     pub fn handle_answer(&mut self, now: Now, message: &mut [u8], fx: &mut dyn Effects) {
-        let matches = dns::id(message).is_some_and(|id| self.is_answer(id, message));
+        let waits = |id| self.questions.get(id).is_some_and(|q| q.sent_us != OVER_TCP);
+        let waits = dns::id(message).is_some_and(waits);
+        let matches = waits && dns::id(message).is_some_and(|id| self.is_answer(id, message));
         match dns::id(message) {
             Some(id) if matches => self.answered(now, id, message, false, fx),
             _ => self.counters.drop(Drop::StrayAnswer),
@@ -469,7 +473,7 @@ impl Engine {
     fn look_up(&mut self, now: Now, id: u16, fx: &mut dyn Effects) {
         let Some(question) = self.questions.get(id) else { return };
         // The lookup has its own deadline; the question must not be sent again meanwhile.
-        question.sent_us = i64::MAX;
+        question.sent_us = OVER_TCP;
         let resolver = self.config.resolvers.get(question.resolver).copied();
         let lookup = Lookup { id, sent: 0, reply: Vec::new(), timer: Timer::default() };
         let token = self.begin(now, None, Flow::Lookup(lookup), fx);
