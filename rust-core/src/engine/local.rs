@@ -8,6 +8,8 @@ use crate::limits;
 
 /// Answers that wait for the app to read them; above it no further bytes are taken from the app.
 const BACKLOG: usize = 2 * limits::DNS_TCP;
+/// Questions of one connection that wait for their answers; further ones wait to be asked.
+const QUESTIONS: usize = 32;
 
 /// A service of ours on one connection.
 pub(super) struct Local {
@@ -18,8 +20,12 @@ pub(super) struct Local {
 }
 
 enum Service {
-    /// Length-prefixed questions (RFC 1035 §4.2.2); the bytes of an unfinished one.
-    Resolver(Vec<u8>),
+    /// Length-prefixed questions (RFC 1035 §4.2.2): the bytes of those that were not asked yet,
+    /// and how many were and have no answer.
+    Resolver {
+        begun: Vec<u8>,
+        open: usize,
+    },
     Collector {
         parser: Box<Parser>,
         continued: bool,
@@ -30,15 +36,13 @@ enum Service {
 pub(super) enum Taken {
     /// Go on.
     More,
-    /// Whole questions of the stream, without their lengths.
-    Questions(Vec<Vec<u8>>),
     /// This service cannot be spoken so: end the connection by a reset.
     Refuse,
 }
 
 impl Local {
     pub(super) fn resolver() -> Self {
-        Self::new(Service::Resolver(Vec::new()))
+        Self::new(Service::Resolver { begun: Vec::new(), open: 0 })
     }
 
     pub(super) fn collector() -> Self {
@@ -52,14 +56,40 @@ impl Local {
     /// The request that was cut by the end of the connection.
     pub(super) fn finish(&mut self) -> Option<crate::http::Request> {
         match &mut self.service {
-            Service::Resolver(_) => None,
+            Service::Resolver { .. } => None,
             Service::Collector { parser, .. } => std::mem::take(parser).finish(),
         }
     }
 
     /// Whether more bytes of the app are welcome.
     pub(super) fn wants_more(&self) -> bool {
-        self.out.len() - self.written < BACKLOG && !self.closing
+        let held = match &self.service {
+            Service::Resolver { begun, .. } => begun.len(),
+            Service::Collector { .. } => 0,
+        };
+        self.out.len() - self.written < BACKLOG && held < BACKLOG && !self.closing
+    }
+
+    /// Whole questions of the stream, without their lengths, as many as may be asked now. Each is
+    /// answered by [`Local::answer`].
+    pub(super) fn next_questions(&mut self) -> Vec<Vec<u8>> {
+        let full = self.out.len() - self.written >= BACKLOG;
+        match &mut self.service {
+            Service::Resolver { begun, open } if !full => {
+                let questions = split_questions(begun, QUESTIONS.saturating_sub(*open));
+                *open += questions.len();
+                questions
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether every question has its answer.
+    pub(super) fn owes_nothing(&self) -> bool {
+        match &self.service {
+            Service::Resolver { begun, open } => *open == 0 && !starts_whole(begun),
+            Service::Collector { .. } => true,
+        }
     }
 
     /// Bytes for the app.
@@ -81,8 +111,14 @@ impl Local {
         self.closing
     }
 
-    /// Puts a DNS answer before the app, with its length before it.
+    /// Puts a DNS answer before the app, with its length before it; an empty one is none.
     pub(super) fn answer(&mut self, message: &[u8]) {
+        if let Service::Resolver { open, .. } = &mut self.service {
+            *open = open.saturating_sub(1);
+        }
+        if message.is_empty() {
+            return;
+        }
         let Ok(length) = u16::try_from(message.len()) else { return };
         self.out.extend_from_slice(&length.to_be_bytes());
         self.out.extend_from_slice(message);
@@ -97,9 +133,9 @@ impl Local {
         record: &mut dyn FnMut(Record),
     ) -> Taken {
         match &mut self.service {
-            Service::Resolver(begun) => {
+            Service::Resolver { begun, .. } => {
                 begun.extend_from_slice(bytes);
-                Taken::Questions(split_questions(begun))
+                Taken::More
             }
             Service::Collector { parser, continued } => {
                 let (out, closing) = (&mut self.out, &mut self.closing);
@@ -128,9 +164,16 @@ fn wants_close(request: &crate::http::Request) -> bool {
     connection.split(',').any(|option| option.trim().eq_ignore_ascii_case("close"))
 }
 
-fn split_questions(begun: &mut Vec<u8>) -> Vec<Vec<u8>> {
+fn starts_whole(begun: &[u8]) -> bool {
+    let length = begun.first_chunk().map(|length| usize::from(u16::from_be_bytes(*length)));
+    length.is_some_and(|length| begun.len() >= 2 + length)
+}
+
+fn split_questions(begun: &mut Vec<u8>, most: usize) -> Vec<Vec<u8>> {
     let (mut questions, mut at) = (Vec::new(), 0);
-    while let Some(&[high, low]) = begun.get(at..at + 2) {
+    while let Some(&[high, low]) = begun.get(at..at + 2)
+        && questions.len() < most
+    {
         let length = usize::from(u16::from_be_bytes([high, low]));
         let Some(question) = begun.get(at + 2..at + 2 + length) else { break };
         questions.push(question.to_vec());
@@ -152,7 +195,7 @@ mod tests {
             let mut seen = Vec::new();
             for piece in [&stream[..cut], &stream[cut..]] {
                 begun.extend_from_slice(piece);
-                seen.extend(split_questions(&mut begun));
+                seen.extend(split_questions(&mut begun, 9));
             }
             assert_eq!(seen, [b"abc".to_vec(), b"d".to_vec()], "{cut}");
             assert_eq!(begun, b"\x00\x02e");

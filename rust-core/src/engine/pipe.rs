@@ -130,7 +130,6 @@ pub(super) fn take_local(
     now: Now,
     socket: &mut Socket,
     local: &mut Local,
-    questions: &mut Vec<Vec<u8>>,
     fx: &mut dyn Effects,
 ) -> (Turn, u64) {
     let mut up = 0;
@@ -143,7 +142,6 @@ pub(super) fn take_local(
             (bytes.len(), local.take(id, now.wall_ms, bytes, &mut |r| fx.record(r)))
         });
         match taken {
-            Some(Taken::Questions(whole)) => questions.extend(whole),
             Some(Taken::Refuse) => return (Turn::Refused, up as u64),
             Some(Taken::More) | None => {}
         }
@@ -166,7 +164,8 @@ pub(super) fn give_local(socket: &mut Socket, local: &mut Local) -> u64 {
         local.wrote(n);
         down += n as u64;
     }
-    if local.pending().is_empty() && (socket.app_finished() || local.is_closing()) {
+    let heard = socket.app_finished() && local.owes_nothing();
+    if local.pending().is_empty() && (heard || local.is_closing()) {
         socket.finish();
     }
     down

@@ -181,7 +181,9 @@ impl Engine {
         self.counters.drop(Drop::BadDns);
         let code = if error == DnsError::Unsupported { rcode::NOTIMP } else { rcode::FORMERR };
         let mut out = [0; 512];
-        if let Ok(len) = dns::write_error_for(message, code, &mut out) {
+        // What is no question gets no answer; the connection that it came by is not kept for one.
+        let len = dns::write_error_for(message, code, &mut out).unwrap_or_default();
+        if len > 0 || matches!(asker, Asker::Stream(_)) {
             self.deliver(now, asker, &out[..len], fx);
         }
     }

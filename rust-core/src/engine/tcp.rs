@@ -387,7 +387,8 @@ impl Engine {
                 turn
             }
             Peer::Local(local) => {
-                let (turn, up) = take_local(id, now, &mut open.socket, local, &mut questions, fx);
+                let (turn, up) = take_local(id, now, &mut open.socket, local, fx);
+                questions = local.next_questions();
                 flow.up += up;
                 turn
             }
