@@ -252,13 +252,17 @@ impl Effects for World {
 
     fn recv(&mut self, token: Token, into: &mut [u8]) -> Received {
         let Some(conn) = self.conn(token) else { return Received::Failed };
-        match recv(&conn.fd, into, RecvFlags::empty()) {
-            Ok((_, 0)) if conn.proto == Proto::Tcp => Received::End,
-            Ok((_, len)) => Received::Bytes(len),
-            Err(Errno::AGAIN | Errno::INTR) => Received::Later,
-            // A datagram that nobody took does not end the flow.
-            Err(Errno::CONNREFUSED) if conn.proto == Proto::Udp => Received::Later,
-            Err(_) => Received::Failed,
+        loop {
+            return match recv(&conn.fd, &mut *into, RecvFlags::empty()) {
+                Ok((_, 0)) if conn.proto == Proto::Tcp => Received::End,
+                Ok((_, len)) => Received::Bytes(len),
+                Err(Errno::AGAIN) => Received::Later,
+                // A datagram that nobody took does not end the flow. The error is told once, and
+                // datagrams behind it are announced no more.
+                Err(Errno::CONNREFUSED) if conn.proto == Proto::Udp => continue,
+                Err(Errno::INTR) => continue,
+                Err(_) => Received::Failed,
+            };
         }
     }
 
