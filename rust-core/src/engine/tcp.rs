@@ -16,12 +16,12 @@ use crate::flow::Token;
 use crate::limits;
 use crate::names::{FakePool, Slot};
 use crate::tcp::Socket;
-use crate::wire::{FiveTuple, Packet, Payload, Proto};
+use crate::wire::{self, FiveTuple, Packet, Payload, Proto};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
-/// Largest SYN: an IPv6 header and a TCP header with all its options.
-const SYN: usize = 40 + 60;
+/// Largest SYN: an IPv4 and a TCP header with all their options.
+const SYN: usize = 60 + 60;
 
 /// See the module.
 pub(super) struct TcpFlow {
@@ -96,19 +96,19 @@ impl Engine {
     fn open_tcp(&mut self, now: Now, tuple: FiveTuple, bytes: &[u8], fx: &mut dyn Effects) {
         let slot = FakePool::slot(tuple.dst.ip()).filter(|s| self.pool.entry(*s).is_some());
         let to_resolver = self.is_question(tuple.dst);
-        let Some(head) = bytes.get(..bytes.len().min(SYN)) else { return };
         if slot.is_none() && !to_resolver && !self.is_carried(tuple.dst) {
             self.counters.drop(Drop::NoName);
             return self.refuse(bytes, Proto::Tcp, fx);
         }
+        // Data in a SYN is left out, and so sent again.
         let mut syn = [0; SYN];
-        syn[..head.len()].copy_from_slice(head);
+        let Ok(syn_len) = wire::segment_head(bytes, &mut syn) else { return };
         let flow = TcpFlow {
             tuple,
             uid: None,
             slot,
             syn,
-            syn_len: head.len(),
+            syn_len,
             facts: None,
             phase: Phase::Owner,
             queued: false,

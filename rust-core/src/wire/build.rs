@@ -98,6 +98,32 @@ pub fn reset(packet: &[u8], out: &mut [u8]) -> Result<usize, NoRoom> {
     Ok(total)
 }
 
+/// Writes a segment without its data. `packet` is a TCP packet that [`super::Packet::parse`]
+/// accepted, cut to its length. Returns the length.
+pub fn segment_head(packet: &[u8], out: &mut [u8]) -> Result<usize, NoRoom> {
+    let v4 = packet.first().map(|b| b >> 4) == Some(4);
+    let at = if v4 { usize::from(packet[0] & 15) * 4 } else { 40 };
+    let tcp = TcpPacket::new_checked(packet.get(at..).ok_or(NoRoom)?).map_err(|_| NoRoom)?;
+    let len = at + usize::from(tcp.header_len());
+    let out = out.get_mut(..len).ok_or(NoRoom)?;
+    out.copy_from_slice(packet.get(..len).ok_or(NoRoom)?);
+    if len == packet.len() {
+        return Ok(len);
+    }
+    let (src, dst): (IpAddress, IpAddress) = if v4 {
+        let mut ip = Ipv4Packet::new_unchecked(&mut *out);
+        ip.set_total_len(len as u16);
+        ip.fill_checksum();
+        (ip.src_addr().into(), ip.dst_addr().into())
+    } else {
+        let mut ip = Ipv6Packet::new_unchecked(&mut *out);
+        ip.set_payload_len((len - at) as u16);
+        (ip.src_addr().into(), ip.dst_addr().into())
+    };
+    TcpPacket::new_unchecked(&mut out[at..]).fill_checksum(&src, &dst);
+    Ok(len)
+}
+
 /// Writes the ICMP message that says why a packet was not carried; it quotes the packet's start.
 /// `packet` was accepted by [`super::Packet::parse`] and is cut to its length. Returns the length.
 pub fn unreachable(packet: &[u8], why: Unreachable, out: &mut [u8]) -> Result<usize, NoRoom> {
@@ -177,6 +203,21 @@ mod tests {
         assert!(tcp.rst() && tcp.ack());
         assert_eq!((tcp.src_port(), tcp.dst_port()), (80, 40000));
         assert_eq!(tcp.ack_number(), TcpSeqNumber(0x1234_5679));
+    }
+
+    #[test]
+    fn the_head_of_a_segment_is_a_segment_without_data() {
+        let mut out = [0; 120];
+        assert_eq!(segment_head(&SYN_V4, &mut out), Ok(60));
+        assert_eq!(out[..60], SYN_V4);
+        let mut long = [&SYN_V4[..], &[7; 40]].concat();
+        long[3] += 40;
+        let len = segment_head(&long, &mut out).unwrap();
+        let ip = Ipv4Packet::new_checked(&out[..len]).unwrap();
+        let tcp = TcpPacket::new_checked(ip.payload()).unwrap();
+        assert!(ip.verify_checksum() && tcp.payload().is_empty());
+        assert!(tcp.verify_checksum(&ip.src_addr().into(), &ip.dst_addr().into()));
+        assert_eq!(segment_head(&SYN_V4, &mut [0; 59]), Err(NoRoom));
     }
 
     #[test]

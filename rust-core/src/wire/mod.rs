@@ -5,7 +5,9 @@
 
 mod build;
 
-pub use build::{DATAGRAM_V4, DATAGRAM_V6, NoRoom, Unreachable, datagram, reset, unreachable};
+pub use build::{
+    DATAGRAM_V4, DATAGRAM_V6, NoRoom, Unreachable, datagram, reset, segment_head, unreachable,
+};
 
 use smoltcp::wire::{IpProtocol, Ipv4Packet, Ipv6Packet, TcpPacket, UdpPacket};
 use std::net::{IpAddr, SocketAddr};
