@@ -44,7 +44,7 @@ pub(super) enum Phase {
     /// Where is it really?
     Resolving { open_questions: u8 },
     /// Is anybody there?
-    Connecting { candidates: VecDeque<IpAddr>, last: ConnectError },
+    Connecting { candidates: VecDeque<IpAddr>, last: ConnectError, open_questions: u8, idle: bool },
     /// Bytes flow.
     Open(Box<Open>),
 }
@@ -176,6 +176,9 @@ impl Engine {
         self.set_timer(token, Some(deadline));
         let Some(entry) = self.pool.entry(slot) else { return };
         if entry.real(now.mono_us).is_some() {
+            if let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) {
+                flow.phase = Phase::Resolving { open_questions: 0 };
+            }
             return self.first_connect(now, token, fx);
         }
         let name = entry.name.clone();
@@ -209,7 +212,13 @@ impl Engine {
                             self.first_connect(now, token, fx);
                         }
                     }
-                    Phase::Connecting { candidates, .. } => candidates.extend(found),
+                    Phase::Connecting { candidates, open_questions, idle, .. } => {
+                        *open_questions = open_questions.saturating_sub(1);
+                        candidates.extend(found);
+                        if *idle {
+                            self.next_connect(now, token, fx);
+                        }
+                    }
                     Phase::Owner | Phase::Open(_) => {}
                 }
             }
@@ -227,7 +236,12 @@ impl Engine {
         let own = real.iter().filter(|a| a.is_ipv4() == wanted);
         let other = real.iter().filter(|a| a.is_ipv4() != wanted);
         let candidates = own.chain(other).copied().collect();
-        flow.phase = Phase::Connecting { candidates, last: ConnectError::Unreachable };
+        let open_questions = match flow.phase {
+            Phase::Resolving { open_questions } if !real.is_empty() => open_questions,
+            _ => 0,
+        };
+        let last = ConnectError::Unreachable;
+        flow.phase = Phase::Connecting { candidates, last, open_questions, idle: false };
         self.next_connect(now, token, fx);
     }
 
@@ -241,7 +255,8 @@ impl Engine {
     ) {
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
         let candidates = VecDeque::from([addr]);
-        flow.phase = Phase::Connecting { candidates, last: ConnectError::Unreachable };
+        let last = ConnectError::Unreachable;
+        flow.phase = Phase::Connecting { candidates, last, open_questions: 0, idle: false };
         let deadline = now.mono_us + limits::CONNECT_TIMEOUT.as_micros() as i64;
         self.set_timer(token, Some(deadline));
         self.next_connect(now, token, fx);
@@ -250,7 +265,10 @@ impl Engine {
     /// Connects to the next address that was not tried.
     fn next_connect(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
-        let Phase::Connecting { candidates, last } = &mut flow.phase else { return };
+        let Phase::Connecting { candidates, last, open_questions, idle } = &mut flow.phase else {
+            return;
+        };
+        *idle = false;
         while let Some(addr) = candidates.pop_front() {
             let server = SocketAddr::new(addr, flow.tuple.dst.port());
             match fx.connect(token, Proto::Tcp, server) {
@@ -262,6 +280,11 @@ impl Engine {
                 }
                 Err(why) => *last = why,
             }
+        }
+        // The other family may have a way.
+        *idle = *open_questions > 0;
+        if *idle {
+            return;
         }
         let last = *last;
         self.connect_failed(now, token, last, fx);
@@ -327,14 +350,16 @@ impl Engine {
     ) {
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
         match &mut flow.phase {
-            Phase::Connecting { last, .. } if ready.writable => match fx.connect_result(token) {
-                Ok(()) => self.connected(now, token, ready, fx),
-                Err(why) => {
-                    *last = why;
-                    fx.close(token, true);
-                    self.next_connect(now, token, fx);
+            Phase::Connecting { last, idle: false, .. } if ready.writable => {
+                match fx.connect_result(token) {
+                    Ok(()) => self.connected(now, token, ready, fx),
+                    Err(why) => {
+                        *last = why;
+                        fx.close(token, true);
+                        self.next_connect(now, token, fx);
+                    }
                 }
-            },
+            }
             Phase::Open(open) => match &mut open.peer {
                 Peer::Network { readable, writable, .. } => {
                     *readable |= ready.readable;

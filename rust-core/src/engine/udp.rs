@@ -131,6 +131,12 @@ impl Engine {
         }
         let Some(entry) = self.pool.entry(slot) else { return };
         if entry.real(now.mono_us).is_some() {
+            if let Some(Flow::Udp(UdpFlow {
+                phase: Phase::Waiting { open_questions, .. }, ..
+            })) = self.flows.get_mut(token)
+            {
+                *open_questions = 0;
+            }
             return self.udp_connect(now, token, fx);
         }
         let name = entry.name.clone();
@@ -165,6 +171,11 @@ impl Engine {
             .map(|addr| SocketAddr::new(*addr, port))
             .find(|server| fx.connect(token, Proto::Udp, *server).is_ok());
         let Some(server) = server else {
+            if matches!(flow.phase, Phase::Waiting { open_questions: 1.., .. }) && !real.is_empty()
+            {
+                // The other family may have a way.
+                return;
+            }
             self.counters.drop(Drop::ConnectFailed);
             self.refuse_first(token, fx);
             return self.udp_end(now, token, fx);
