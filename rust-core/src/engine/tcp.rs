@@ -59,6 +59,11 @@ impl Engine {
     ) {
         let Payload::Tcp(flags) = packet.payload else { return };
         match self.flows.find(&packet.tuple) {
+            // The app uses its port again, and the last bytes of before are still on their way.
+            Some(token) if flags.opens && self.is_spent(token) => {
+                self.tcp_abort(now, token, fx);
+                self.open_tcp(now, packet.tuple, bytes, fx);
+            }
             Some(token) => self.known_segment(now, token, flags.rst, bytes, fx),
             None if flags.rst => {}
             None if !flags.opens => {
@@ -82,7 +87,12 @@ impl Engine {
         match &mut flow.phase {
             Phase::Open(open) => {
                 self.stack.ingress(now.mono_us, bytes, &mut open.socket, fx);
-                self.mark(token);
+                match open.socket.has_ended() {
+                    // At once: the next packet may open a connection from the same port.
+                    true if rst => self.tcp_abort(now, token, fx),
+                    true => self.pump(now, token, fx),
+                    false => self.mark(token),
+                }
             }
             // The app gave up before the network answered; a repeated SYN changes nothing.
             _ if rst => {
@@ -91,6 +101,15 @@ impl Engine {
             }
             _ => {}
         }
+    }
+
+    /// Whether nothing of the app can belong to this flow any more.
+    fn is_spent(&mut self, token: Token) -> bool {
+        let Some(Flow::Tcp(TcpFlow { phase: Phase::Open(open), .. })) = self.flows.get_mut(token)
+        else {
+            return false;
+        };
+        open.socket.has_ended()
     }
 
     fn open_tcp(&mut self, now: Now, tuple: FiveTuple, bytes: &[u8], fx: &mut dyn Effects) {
@@ -443,7 +462,7 @@ impl Engine {
         if matches!(turn, Turn::Broken | Turn::Refused) {
             open.socket.abort();
         }
-        open.socket.watch_acks();
+        open.socket.watch_acks(now.mono_us);
         self.stack.egress(now.mono_us, &mut open.socket, fx);
         if turn == Turn::Refused
             && let Some(facts) = flow.facts.clone()

@@ -35,6 +35,12 @@ pub struct Socket {
     handle: SocketHandle,
     /// One side broke the connection off: bytes that wait here are of no use any more.
     broken: bool,
+    /// Both ends are told, and the app's last bytes wait here: nothing more is written.
+    silent: bool,
+    /// The end of our stream waits until the app has acknowledged all that was written.
+    finishing: bool,
+    /// Since when the app owes the acknowledgement of a SYN or FIN, and was not heard.
+    owed_since_us: Option<i64>,
 }
 
 struct Port<'a> {
@@ -142,19 +148,28 @@ impl Stack {
         self.iface.poll_ingress_single(Instant::from_micros(now_us), &mut port, &mut to.set);
         let closed = to.tcp_ref().state() == tcp::State::Closed;
         to.broken |= closed && before != tcp::State::LastAck;
+        to.owed_since_us = None;
     }
 
     /// Writes what the connection has to say, until it or the sink has no more.
     pub fn egress(&mut self, now_us: i64, from: &mut Socket, sink: &mut dyn PacketSink) {
+        if from.silent && !from.broken && from.can_recv() {
+            // At the end of TIME-WAIT smoltcp would throw the app's last bytes away.
+            return;
+        }
         let mut port = Port { packet: None, caps: &self.caps, out: &mut self.out, sink };
         let now = Instant::from_micros(now_us);
         while self.iface.poll_egress(now, &mut port, &mut from.set)
             == PollResult::SocketStateChanged
         {}
+        from.silent = from.has_ended() && port.sink.ready();
     }
 
     /// When the connection must be looked at again without a packet; `None` for an idle one.
     pub fn deadline(&mut self, now_us: i64, of: &Socket) -> Option<i64> {
+        if of.silent {
+            return None;
+        }
         let at = self.iface.poll_at(Instant::from_micros(now_us), &of.set)?;
         Some(at.total_micros())
     }
@@ -182,7 +197,14 @@ impl Socket {
         socket.listen(listen).ok()?;
         let mut set = SocketSet::new(Vec::with_capacity(1));
         let handle = set.add(socket);
-        Some(Self { set, handle, broken: false })
+        Some(Self {
+            set,
+            handle,
+            broken: false,
+            silent: false,
+            finishing: false,
+            owed_since_us: None,
+        })
     }
 
     fn tcp(&mut self) -> &mut tcp::Socket<'static> {
@@ -239,8 +261,15 @@ impl Socket {
     }
 
     /// No more bytes to the app: its end of the stream comes after what is queued.
+    ///
+    /// Not together with it, where the app has ended first: in LAST-ACK smoltcp 0.14 takes an app
+    /// that opens its window for one that repeats itself, and goes on only after a time-out.
     pub fn finish(&mut self) {
-        self.tcp().close();
+        let app_ended = self.tcp_ref().state() == tcp::State::CloseWait;
+        self.finishing = app_ended && !self.is_flushed();
+        if !self.finishing {
+            self.tcp().close();
+        }
     }
 
     /// Ends the connection by a reset.
@@ -252,16 +281,42 @@ impl Socket {
     /// Whether both directions have ended and nothing of the app's waits here, or one side broke
     /// the connection off. What remains to be said is said by one more [`Stack::egress`].
     pub fn is_over(&self) -> bool {
-        let ended = matches!(self.tcp_ref().state(), tcp::State::Closed | tcp::State::TimeWait);
-        ended && (self.broken || !self.can_recv())
+        self.has_ended() && (self.broken || !self.can_recv())
     }
 
-    /// Bounds how long bytes to the app may stay unacknowledged. An idle connection has no
-    /// bound, and so no timer.
-    pub fn watch_acks(&mut self) {
+    /// Whether both directions have ended. Before the handshake is complete a reset leads back to
+    /// LISTEN, and so does a SYN that is none.
+    pub fn has_ended(&self) -> bool {
+        let state = self.tcp_ref().state();
+        matches!(state, tcp::State::Closed | tcp::State::TimeWait | tcp::State::Listen)
+    }
+
+    /// Bounds how long bytes to the app, and our SYN and FIN, may stay unacknowledged. An idle
+    /// connection has no bound, and so no timer. Called after each change, before the egress.
+    pub fn watch_acks(&mut self, now_us: i64) {
+        if self.finishing && self.is_flushed() {
+            self.finishing = false;
+            self.tcp().close();
+        }
         let pending = !self.is_flushed();
         let timeout = pending.then_some(TCP_TIMEOUT.into());
         self.tcp().set_timeout(timeout);
+        // smoltcp's own bound counts from the last segment, which may be long ago, and looks only
+        // when it sends; a SYN or FIN that is owed is sent again and again.
+        let owed = matches!(
+            self.tcp_ref().state(),
+            tcp::State::SynReceived
+                | tcp::State::FinWait1
+                | tcp::State::Closing
+                | tcp::State::LastAck
+        );
+        if !owed {
+            self.owed_since_us = None;
+        } else if now_us - *self.owed_since_us.get_or_insert(now_us)
+            >= TCP_TIMEOUT.as_micros() as i64
+        {
+            self.abort();
+        }
     }
 }
 
