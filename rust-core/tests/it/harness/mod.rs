@@ -294,6 +294,12 @@ impl Sim {
         self.run(SECOND / 4);
     }
 
+    /// New lists and choices, from this moment on.
+    pub fn set_rules(&mut self, policy: &str) {
+        let now = self.now();
+        self.engine.set_rules(now, rules(policy), &mut self.world);
+    }
+
     pub fn shut_down(&mut self) {
         let now = self.now();
         self.engine.shut_down(now, &mut self.world);

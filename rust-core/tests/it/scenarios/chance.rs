@@ -140,7 +140,7 @@ fn disturb(sim: &mut Sim, dice: &mut Dice) {
             let at = dice.below(2);
             sim.world.modes[at] = [Mode::Silent, Mode::WrongId, Mode::Answer][dice.below(3)];
         }
-        4 => sim.engine.set_rules(rules(POLICY)),
+        4 => sim.set_rules(POLICY),
         _ => {}
     }
 }

@@ -172,7 +172,7 @@ fn a_flow_to_an_alias_is_judged_by_the_listed_name_and_connects_to_the_asked_one
 #[test]
 fn with_block_at_name_an_alias_of_a_refused_name_is_refused() {
     let mut sim = chain(&["b.example.org", LISTED]);
-    sim.engine.set_rules(rules("version = 1\nblock_at = \"name\"\n"));
+    sim.set_rules("version = 1\nblock_at = \"name\"\n");
     assert!(is_blank(&sim.ask("www.example.org", A).unwrap()));
     let [Record::Blocked(facts)] = &sim.world.records[..] else {
         panic!("{:?}", sim.world.records)

@@ -162,25 +162,25 @@ fn an_app_that_gives_up_before_its_owner_is_known_leaves_nothing() {
 }
 
 #[test]
-fn new_rules_hold_for_new_flows() {
+fn new_rules_hold_for_new_flows_and_end_old_ones_that_they_block() {
     let mut sim = Sim::with(Script::echo());
     let old = sim.open(RECORD);
     sim.send(old, POST);
     sim.settle();
-    sim.engine.set_rules(rules("version = 1\ndefault = \"block\"\n"));
+    sim.set_rules("version = 1\ndefault = \"block\"\n");
     let new = sim.open(RECORD);
     sim.send(old, POST);
     sim.settle();
-    assert!(sim.clients[new].was_reset && !sim.clients[old].was_reset);
-    assert_eq!(sim.received(old).len(), 2 * POST.len());
-    assert_eq!((sim.blocked(), sim.opened()), (1, 1));
+    assert!(sim.clients[new].was_reset && sim.clients[old].was_reset);
+    assert_eq!(sim.received(old).len(), POST.len());
+    assert_eq!((sim.blocked(), sim.opened(), sim.closed()), (1, 1, 1));
 }
 
 #[test]
 fn an_address_that_was_given_before_the_rules_changed_is_judged_by_the_new_ones() {
     let mut sim = Sim::with(Script::echo());
     let cached = (sim.fake(LISTED), 80).into();
-    sim.engine.set_rules(rules("version = 1\ndefault = \"off\"\n"));
+    sim.set_rules("version = 1\ndefault = \"off\"\n");
     let app = sim.connect(BLOCK, cached);
     sim.send(app, POST);
     sim.settle();
