@@ -16,6 +16,10 @@ pub const PUMP_BUDGET: usize = 256 * 1024;
 
 /// Receive and send buffer of one TCP flow, bytes each. Pages are touched only by data.
 pub const TCP_BUFFER: usize = 256 * 1024;
+/// Connections that are over and whose buffers wait for the next ones.
+pub const SPARE_SOCKETS: usize = 16;
+/// Most bytes that such a connection has moved: its buffers hold few pages.
+pub const SPARE_BYTES: u64 = 16 * 1024;
 /// TCP and UDP flows held at once; above it the one that was idle longest is closed.
 pub const FLOWS: usize = 16_384;
 /// How long an upstream connect may take.

@@ -15,7 +15,6 @@ use crate::event::{FlowFacts, FlowId, Record, Verdict};
 use crate::flow::Token;
 use crate::limits;
 use crate::names::{FakePool, Slot};
-use crate::tcp::Socket;
 use crate::wire::{self, FiveTuple, Packet, Payload, Proto};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -337,7 +336,7 @@ impl Engine {
         fx: &mut dyn Effects,
     ) {
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
-        let Some(mut socket) = Socket::listen(flow.tuple.dst) else { return };
+        let Some(mut socket) = self.stack.listen(flow.tuple.dst) else { return };
         let syn = flow.syn;
         self.stack.ingress(now.mono_us, &syn[..flow.syn_len], &mut socket, fx);
         flow.phase = Phase::Open(Box::new(Open { socket, peer, inspect }));
@@ -547,18 +546,25 @@ impl Engine {
 
     /// Takes a flow out and completes its records.
     fn drop_tcp(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
-        let Some(Flow::Tcp(mut flow)) = self.flows.remove(token) else { return };
+        let Some(Flow::Tcp(flow)) = self.flows.remove(token) else { return };
         if let Some(slot) = flow.slot {
             self.pool.unpin(slot);
         }
         let (id, up, down, time_ms) = (flow.id(), flow.up, flow.down, now.wall_ms);
-        let (Phase::Open(open), Some(facts)) = (&mut flow.phase, flow.facts) else { return };
+        let Phase::Open(open) = flow.phase else { return };
+        let Open { socket, mut peer, mut inspect, .. } = *open;
+        self.stack.give_back(socket, up + down);
+        let Some(facts) = flow.facts else { return };
+        // Nobody was connected to: there was no flow to speak of.
+        if matches!(peer, Peer::Gate(_) | Peer::Joining { .. }) {
+            return;
+        }
         if facts.verdict == Verdict::Allow {
             return fx.record(Record::Passed { facts: *facts, up, down });
         }
-        let cut = match &mut open.peer {
+        let cut = match &mut peer {
             Peer::Local(local) => local.finish(),
-            _ => open.inspect.finish(),
+            _ => inspect.finish(),
         };
         if let Some(request) = cut {
             fx.record(Record::Request { flow: id, time_ms, request: Box::new(request) });

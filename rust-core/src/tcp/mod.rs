@@ -4,7 +4,7 @@
 //! shares a socket set between connections: smoltcp walks a set from end to end for each packet,
 //! so each connection has a set of its own and costs the same among ten thousand as alone.
 
-use crate::limits::{PACKET, TCP_BUFFER, TCP_TIMEOUT};
+use crate::limits::{PACKET, SPARE_BYTES, SPARE_SOCKETS, TCP_BUFFER, TCP_TIMEOUT};
 use smoltcp::iface::{Config, Interface, PollResult, SocketHandle, SocketSet};
 use smoltcp::phy::{Checksum, Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp;
@@ -27,6 +27,8 @@ pub struct Stack {
     iface: Interface,
     caps: DeviceCapabilities,
     out: Vec<u8>,
+    /// Connections that are over, for their buffers.
+    spare: Vec<Socket>,
 }
 
 /// One connection of an app, terminated here.
@@ -132,7 +134,27 @@ impl Stack {
         let mut port = Port { packet: None, caps: &caps, out: &mut out, sink: &mut sink };
         let mut iface = Interface::new(config, &mut port, Instant::ZERO);
         iface.set_any_ip(true);
-        Self { iface, caps, out }
+        Self { iface, caps, out, spare: Vec::new() }
+    }
+
+    /// A connection that will take a SYN to `local`, the address that the app wants to reach.
+    /// `None` where the address or port is unspecified.
+    pub fn listen(&mut self, local: SocketAddr) -> Option<Socket> {
+        let mut socket = self.spare.pop().unwrap_or_else(Socket::new);
+        let endpoint = IpEndpoint::from(local);
+        let listen = IpListenEndpoint { addr: Some(endpoint.addr), port: endpoint.port };
+        socket.tcp().listen(listen).ok()?;
+        Some(socket)
+    }
+
+    /// Takes back a connection that is over and moved so many bytes. The next one may have its
+    /// buffers: to map and unmap them costs as much as a short connection's own packets.
+    pub fn give_back(&mut self, mut socket: Socket, moved: u64) {
+        let waiting = socket.tcp_ref().recv_queue() + socket.tcp_ref().send_queue();
+        if moved + waiting as u64 <= SPARE_BYTES && self.spare.len() < SPARE_SOCKETS {
+            socket.tcp().abort();
+            self.spare.push(Socket::fresh(socket.set, socket.handle));
+        }
     }
 
     /// Gives a packet to the connection that it belongs to.
@@ -185,26 +207,19 @@ impl PacketSink for Nowhere {
 }
 
 impl Socket {
-    /// A connection that will take a SYN to `local`, the address that the app wants to reach.
-    /// `None` where the address or port is unspecified.
-    pub fn listen(local: SocketAddr) -> Option<Self> {
+    fn new() -> Self {
         let buffer = || tcp::SocketBuffer::new(vec![0; TCP_BUFFER]);
         let mut socket = tcp::Socket::new(buffer(), buffer());
         socket.set_nagle_enabled(false);
         socket.set_ack_delay(None);
-        let endpoint = IpEndpoint::from(local);
-        let listen = IpListenEndpoint { addr: Some(endpoint.addr), port: endpoint.port };
-        socket.listen(listen).ok()?;
         let mut set = SocketSet::new(Vec::with_capacity(1));
         let handle = set.add(socket);
-        Some(Self {
-            set,
-            handle,
-            broken: false,
-            silent: false,
-            finishing: false,
-            owed_since_us: None,
-        })
+        Self::fresh(set, handle)
+    }
+
+    /// A connection of which nothing has happened yet.
+    fn fresh(set: SocketSet<'static>, handle: SocketHandle) -> Self {
+        Self { set, handle, broken: false, silent: false, finishing: false, owed_since_us: None }
     }
 
     fn tcp(&mut self) -> &mut tcp::Socket<'static> {
@@ -339,7 +354,7 @@ mod tests {
 
     fn opened() -> (Stack, Socket, Sink) {
         let (mut stack, mut sink) = (Stack::new(7), Sink::default());
-        let mut socket = Socket::listen("198.18.0.9:80".parse().unwrap()).unwrap();
+        let mut socket = stack.listen("198.18.0.9:80".parse().unwrap()).unwrap();
         stack.ingress(0, &SYN_V4, &mut socket, &mut sink);
         stack.egress(0, &mut socket, &mut sink);
         (stack, socket, sink)
@@ -367,7 +382,30 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_in_the_place_of_another_begins_anew() {
+        let (mut stack, mut socket, mut sink) = opened();
+        socket.abort();
+        stack.give_back(socket, 16);
+        assert_eq!(stack.spare.len(), 1);
+        let mut socket = stack.listen("198.18.0.9:80".parse().unwrap()).unwrap();
+        assert!(stack.spare.is_empty());
+        stack.ingress(0, &SYN_V4, &mut socket, &mut sink);
+        stack.egress(0, &mut socket, &mut sink);
+        let ip = Ipv4Packet::new_checked(&sink.0[1][..]).unwrap();
+        let tcp = TcpPacket::new_checked(ip.payload()).unwrap();
+        assert!(tcp.syn() && tcp.ack() && !tcp.rst());
+        assert!(!socket.is_over() && !socket.can_recv());
+    }
+
+    #[test]
+    fn buffers_that_held_much_are_not_kept() {
+        let (mut stack, socket, _) = opened();
+        stack.give_back(socket, SPARE_BYTES + 1);
+        assert!(stack.spare.is_empty());
+    }
+
+    #[test]
     fn an_unspecified_address_is_no_place_to_listen() {
-        assert!(Socket::listen("198.18.0.9:0".parse().unwrap()).is_none());
+        assert!(Stack::new(7).listen("198.18.0.9:0".parse().unwrap()).is_none());
     }
 }
