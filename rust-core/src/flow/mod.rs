@@ -10,7 +10,7 @@ use hashbrown::HashMap;
 pub struct Token {
     /// Place in the table, small and reused.
     pub index: u32,
-    /// How often the place was used before.
+    /// Tells apart those who use the place one after another.
     pub generation: u32,
 }
 
@@ -27,6 +27,8 @@ impl Token {
 }
 
 const NONE: u32 = u32::MAX;
+/// Places that an empty table keeps.
+const KEPT: usize = 1024;
 
 struct Place<F> {
     generation: u32,
@@ -45,6 +47,7 @@ pub struct Table<F> {
     free: Vec<u32>,
     newest: u32,
     oldest: u32,
+    tokens_given: u32,
 }
 
 impl<F> Default for Table<F> {
@@ -55,6 +58,7 @@ impl<F> Default for Table<F> {
             free: Vec::new(),
             newest: NONE,
             oldest: NONE,
+            tokens_given: 0,
         }
     }
 }
@@ -87,9 +91,9 @@ impl<F> Table<F> {
             self.by_tuple.insert(tuple, index);
         }
         let place = &mut self.places[index as usize];
-        place.tuple = tuple;
-        place.flow = Some(flow);
-        let generation = place.generation;
+        self.tokens_given = self.tokens_given.wrapping_add(1);
+        let generation = self.tokens_given;
+        (place.tuple, place.flow, place.generation) = (tuple, Some(flow), generation);
         self.link(index);
         Token { index, generation }
     }
@@ -128,12 +132,16 @@ impl<F> Table<F> {
         self.get_mut(token)?;
         self.unlink(token.index);
         let place = &mut self.places[token.index as usize];
-        place.generation = place.generation.wrapping_add(1);
         if let Some(tuple) = place.tuple.take() {
             self.by_tuple.remove(&tuple);
         }
+        let flow = place.flow.take();
         self.free.push(token.index);
-        place.flow.take()
+        if self.is_empty() && self.places.capacity() > KEPT {
+            // A busy time is over.
+            (self.places, self.free, self.by_tuple) = Default::default();
+        }
+        flow
     }
 
     /// All tokens, the one used last first.

@@ -95,7 +95,12 @@ pub struct DataPlane {
     commands: Receiver<Command>,
     wake: Arc<OwnedFd>,
     begun: Instant,
+    /// Most flows since the last time there was none.
+    busiest: usize,
 }
+
+/// Flows held at once that make a time a busy one.
+const BUSY: usize = 1000;
 
 /// What the data plane is made of.
 pub struct Parts {
@@ -126,7 +131,10 @@ impl DataPlane {
         let (sender, commands) = channel();
         let wake = Arc::new(wake);
         let control = Control { commands: sender, wake: Arc::clone(&wake) };
-        Ok((Self { engine: parts.engine, world, commands, wake, begun: Instant::now() }, control))
+        Ok((
+            Self { engine: parts.engine, world, commands, wake, begun: Instant::now(), busiest: 0 },
+            control,
+        ))
     }
 
     /// Runs until it is stopped or the TUN goes away. Returns what was counted.
@@ -154,6 +162,7 @@ impl DataPlane {
             }
             self.engine.handle_timeout(now, &mut self.world);
             more = self.engine.flush(now, &mut self.world);
+            self.rest();
             if stop {
                 break Ok(());
             }
@@ -184,6 +193,16 @@ impl DataPlane {
         match epoll::wait(self.world.epoll(), room, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(IoError::System { what: "wait for packets", error }),
+        }
+    }
+
+    /// After a busy time is over, what it took is given back.
+    fn rest(&mut self) {
+        let flows = self.engine.flow_count();
+        self.busiest = self.busiest.max(flows);
+        if flows == 0 && self.busiest > BUSY {
+            self.busiest = 0;
+            sys::give_memory_back();
         }
     }
 

@@ -14,6 +14,15 @@ pub(super) fn keep_large_buffers_lazy() {
     }
 }
 
+/// Gives memory that is free back to the system; glibc keeps it otherwise.
+pub(super) fn give_memory_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: malloc_trim takes an integer and touches only memory that nobody uses.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Bounds what the kernel holds unsent of a TCP socket (TCP_NOTSENT_LOWAT), bytes. A kernel that
 /// does not know it goes on without.
 pub(super) fn set_not_sent_low_water(fd: &OwnedFd, bytes: u32) {
