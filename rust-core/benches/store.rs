@@ -75,7 +75,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = Config { retention_days: 0, max_bytes: 0, ..Config::new(&path) };
     let writer = Writer::open_with_decoder(config, decode)?;
     let sender = writer.sender();
-    assert!(sender.send(Record::Opened(facts())));
+    assert!(sender.send(Record::Opened(facts().into())));
     let start = Instant::now();
     for number in 0..REQUESTS {
         assert!(sender.send(request(number)), "the queue is full");

@@ -15,6 +15,7 @@ use crate::http::{Addressed, addressed};
 use crate::limits;
 use crate::tls::{Hello, HelloReader};
 use crate::wire::Proto;
+use std::sync::Arc;
 
 /// Looks at a stream until it tells its host.
 #[derive(Debug)]
@@ -76,7 +77,7 @@ impl Engine {
         let facts = self.decide(now, &tuple, Subject::Host(None), uid);
         let unseen = matches!(facts.reason.code, ReasonCode::AppOff | ReasonCode::Paused);
         if let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) {
-            flow.facts = Some(Box::new(facts));
+            flow.facts = Some(Arc::new(facts));
         }
         if unseen || !is_web(tuple.dst.port()) {
             return self.connect_to(now, token, tuple.dst.ip(), fx);
@@ -98,7 +99,7 @@ impl Engine {
         };
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
         let Phase::Open(open) = &mut flow.phase else { return };
-        flow.facts = Some(Box::new(facts));
+        flow.facts = Some(Arc::new(facts));
         match verdict {
             Verdict::Block => self.block_open(now, token, fx),
             Verdict::Capture => {

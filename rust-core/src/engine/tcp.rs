@@ -18,6 +18,7 @@ use crate::names::{FakePool, Slot};
 use crate::wire::{self, FiveTuple, Packet, Payload, Proto};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// Largest SYN: an IPv4 and a TCP header with all their options.
 const SYN: usize = 60 + 60;
@@ -29,7 +30,7 @@ pub(super) struct TcpFlow {
     pub(super) slot: Option<Slot>,
     syn: [u8; SYN],
     syn_len: usize,
-    pub(super) facts: Option<Box<FlowFacts>>,
+    pub(super) facts: Option<Arc<FlowFacts>>,
     pub(super) phase: Phase,
     queued: bool,
     up: u64,
@@ -160,7 +161,7 @@ impl Engine {
         flow.uid = uid;
         let tuple = flow.tuple;
         let Some(slot) = flow.slot else { return self.address_owner(now, token, fx) };
-        let facts = Box::new(self.decide(now, &tuple, Subject::Place(slot), uid));
+        let facts = Arc::new(self.decide(now, &tuple, Subject::Place(slot), uid));
         let verdict = facts.verdict;
         if let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) {
             flow.facts = Some(facts);
@@ -180,7 +181,7 @@ impl Engine {
         let (syn, len, facts) = (flow.syn, flow.syn_len, flow.facts.take());
         self.refuse(&syn[..len], Proto::Tcp, fx);
         if let Some(facts) = facts {
-            self.blocked(*facts, fx);
+            self.blocked(Arc::unwrap_or_clone(facts), fx);
         }
         self.drop_tcp(now, token, fx);
     }
@@ -292,7 +293,7 @@ impl Engine {
             match fx.connect(token, Proto::Tcp, server) {
                 Ok(()) => {
                     if let Some(facts) = &mut flow.facts {
-                        facts.server = Some(server);
+                        Arc::make_mut(facts).server = Some(server);
                     }
                     return;
                 }
@@ -353,9 +354,9 @@ impl Engine {
     ) {
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
         let Some(facts) = &mut flow.facts else { return };
-        facts.server = server;
+        Arc::make_mut(facts).server = server;
         if facts.verdict != Verdict::Allow {
-            fx.record(Record::Opened((**facts).clone()));
+            fx.record(Record::Opened(Arc::clone(facts)));
         }
     }
 
@@ -466,7 +467,7 @@ impl Engine {
         if turn == Turn::Refused
             && let Some(facts) = flow.facts.clone()
         {
-            self.blocked(*facts, fx);
+            self.blocked(Arc::unwrap_or_clone(facts), fx);
             return self.drop_tcp(now, token, fx);
         }
         if open.socket.is_over() {
@@ -519,7 +520,7 @@ impl Engine {
     pub(super) fn block_open(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
         if let Some(facts) = flow.facts.take() {
-            self.blocked(*facts, fx);
+            self.blocked(Arc::unwrap_or_clone(facts), fx);
         }
         self.tcp_abort(now, token, fx);
     }
@@ -560,7 +561,7 @@ impl Engine {
             return;
         }
         if facts.verdict == Verdict::Allow {
-            return fx.record(Record::Passed { facts: *facts, up, down });
+            return fx.record(Record::Passed { facts: Arc::unwrap_or_clone(facts), up, down });
         }
         let cut = match &mut peer {
             Peer::Local(local) => local.finish(),

@@ -14,6 +14,7 @@ use crate::names::{FakePool, Slot};
 use crate::wire::{self, FiveTuple, Packet, Proto};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
+use std::sync::Arc;
 
 const IDLE_US: i64 = limits::UDP_IDLE.as_micros() as i64;
 
@@ -21,7 +22,7 @@ const IDLE_US: i64 = limits::UDP_IDLE.as_micros() as i64;
 pub(super) struct UdpFlow {
     tuple: FiveTuple,
     pub(super) slot: Option<Slot>,
-    facts: Option<Box<FlowFacts>>,
+    facts: Option<Arc<FlowFacts>>,
     phase: Phase,
     used_us: i64,
     up: u64,
@@ -44,7 +45,7 @@ impl UdpFlow {
         Self {
             tuple,
             slot: None,
-            facts: Some(Box::new(facts)),
+            facts: Some(Arc::new(facts)),
             phase: Phase::Open,
             used_us: now.mono_us,
             up: 0,
@@ -119,11 +120,11 @@ impl Engine {
     ) {
         let Some(Flow::Udp(flow)) = self.flows.get_mut(token) else { return };
         let (tuple, Some(slot), None) = (flow.tuple, flow.slot, &flow.facts) else { return };
-        let facts = Box::new(self.decide(now, &tuple, Subject::Place(slot), uid));
+        let facts = Arc::new(self.decide(now, &tuple, Subject::Place(slot), uid));
         // A datagram cannot be answered in a collector's place.
         if matches!(facts.verdict, Verdict::Block | Verdict::Capture) {
             self.refuse_first(token, fx);
-            self.blocked(*facts, fx);
+            self.blocked(Arc::unwrap_or_clone(facts), fx);
             return self.udp_end(now, token, fx);
         }
         if let Some(Flow::Udp(flow)) = self.flows.get_mut(token) {
@@ -200,12 +201,12 @@ impl Engine {
     ) {
         let Some(Flow::Udp(flow)) = self.flows.get_mut(token) else { return };
         let Some(facts) = &mut flow.facts else { return };
-        facts.server = Some(server);
+        Arc::make_mut(facts).server = Some(server);
         if facts.verdict == Verdict::Record {
             // A QUIC long header has its two top bits set (RFC 8999 §5.1, RFC 9000 §17.2).
             let quic = first.first().is_some_and(|b| b & 0xc0 == 0xc0);
             let transport = if quic { Transport::Quic } else { Transport::Udp };
-            fx.record(Record::Opened((**facts).clone()));
+            fx.record(Record::Opened(Arc::clone(facts)));
             fx.record(Record::Opaque { flow: facts.flow, time_ms: now.wall_ms, transport });
         }
     }
@@ -287,7 +288,9 @@ impl Engine {
         let (Phase::Open, Some(facts)) = (flow.phase, flow.facts) else { return };
         let (up, down) = (flow.up, flow.down);
         match facts.verdict {
-            Verdict::Allow => fx.record(Record::Passed { facts: *facts, up, down }),
+            Verdict::Allow => {
+                fx.record(Record::Passed { facts: Arc::unwrap_or_clone(facts), up, down });
+            }
             _ => fx.record(Record::Closed { flow: facts.flow, time_ms: now.wall_ms, up, down }),
         }
     }

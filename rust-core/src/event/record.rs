@@ -3,6 +3,7 @@
 use super::{Event, Reason, Transport, Verdict};
 use crate::http::Request;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// A flow of this run of the engine; never used twice in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,7 +38,7 @@ pub struct FlowFacts {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Record {
     /// A flow with verdict record or capture began; its requests follow.
-    Opened(FlowFacts),
+    Opened(Arc<FlowFacts>),
     /// A flow or a name was refused. Nothing follows.
     Blocked(FlowFacts),
     /// A whole HTTP request of an opened flow (or its head, where the flow ended early).

@@ -12,6 +12,7 @@ use crate::limits::{EVENTS_PER_REQUEST, FLOWS};
 use rusqlite::{Connection, Result, params};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 /// Reads the events of a request, given its flow's facts and its time in milliseconds: usually
 /// [`crate::decode::events`].
@@ -23,7 +24,7 @@ const OPEN_FLOWS: usize = 2 * FLOWS;
 
 #[derive(Debug)]
 struct Open {
-    facts: FlowFacts,
+    facts: Arc<FlowFacts>,
     /// Row and the batch that made it.
     row: Option<(i64, u64)>,
 }
@@ -108,12 +109,12 @@ impl Ingest {
         }
     }
 
-    fn opened(&mut self, db: &Connection, facts: &FlowFacts) -> Result<()> {
+    fn opened(&mut self, db: &Connection, facts: &Arc<FlowFacts>) -> Result<()> {
         self.count(db, facts, facts.time_ms, Sums { flows: 1, ..Sums::default() })?;
         if self.flows.len() >= OPEN_FLOWS {
             self.flows.pop_first();
         }
-        self.flows.insert(facts.flow, Open { facts: facts.clone(), row: None });
+        self.flows.insert(facts.flow, Open { facts: Arc::clone(facts), row: None });
         Ok(())
     }
 
@@ -124,7 +125,7 @@ impl Ingest {
         time_ms: i64,
         request: &Request,
     ) -> Result<()> {
-        let facts = self.flows.get(&flow).map(|open| &open.facts);
+        let facts = self.flows.get(&flow).map(|open| &*open.facts);
         let decode = self.decode;
         // A decoder's bug costs one request its reading, not the owner the log.
         let decoded = catch_unwind(AssertUnwindSafe(|| decode(facts, Some(time_ms), request)));

@@ -92,7 +92,7 @@ fn a_batch_that_meets_a_lock_is_counted_and_the_next_one_is_written() {
 fn a_full_disk_loses_nothing_committed_and_the_writer_goes_on() {
     let store = Fixture::new();
     store.send(flow(1, NOW, &[decoded()]));
-    store.send([Record::Opened(facts(2, "a", "h.example", Verdict::Record))]);
+    store.send([Record::Opened(facts(2, "a", "h.example", Verdict::Record).into())]);
     store.writer.sql("PRAGMA max_page_count = 1").unwrap();
     let large = Event { event: Some("x".repeat(1_000_000)), ..decoded() };
     store.send([request(2, NOW, &[large])]);

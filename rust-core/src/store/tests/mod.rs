@@ -116,7 +116,7 @@ pub(crate) fn flow(flow: u64, time_ms: i64, events: &[Event]) -> [Record; 3] {
     let facts =
         FlowFacts { time_ms, ..facts(flow, "com.mi.globalbrowser", "sa.example", Verdict::Record) };
     [
-        Record::Opened(facts),
+        Record::Opened(facts.into()),
         request(flow, time_ms, events),
         Record::Closed { flow: FlowId(flow), time_ms: time_ms + 100, up: 812, down: 96 },
     ]

@@ -114,7 +114,7 @@ fn above_the_size_the_oldest_go_and_the_file_shrinks() {
 fn a_wipe_leaves_nothing_and_an_open_flow_goes_on() {
     let store = Fixture::new();
     let needle = "very-private-value";
-    store.send([Record::Opened(facts(1, "a", "secret.example", Verdict::Record))]);
+    store.send([Record::Opened(facts(1, "a", "secret.example", Verdict::Record).into())]);
     store.send([request(1, NOW, &[event(needle)])]);
     store.writer.wipe().unwrap();
     for file in std::fs::read_dir(store.dir.path()).unwrap() {

@@ -97,7 +97,7 @@ fn events_of_many_shapes_come_out_as_they_went_in() {
             wanted.push(expected(wanted.len() as i64 + 1, event, &facts, &body));
         }
         store.send([
-            Record::Opened(facts),
+            Record::Opened(facts.into()),
             request(flow, NOW + 5, &events),
             Record::Closed { flow: FlowId(flow), time_ms: NOW + 9, up: 812, down: 96 },
         ]);
@@ -175,7 +175,7 @@ fn what_cannot_be_read_says_so() {
     let transports = [Transport::Tls, Transport::Quic, Transport::Tcp];
     for (flow, transport) in (1..).zip(transports) {
         store.send([
-            Record::Opened(facts(flow, "a", "h.example", Verdict::Record)),
+            Record::Opened(facts(flow, "a", "h.example", Verdict::Record).into()),
             Record::Opaque { flow: FlowId(flow), time_ms: NOW + 1, transport },
         ]);
     }
@@ -212,7 +212,7 @@ fn a_decoder_that_panics_costs_one_request_its_reading() {
     let Record::Request { mut request, .. } = request(1, NOW, &[]) else { unreachable!() };
     request.body = b"panic".to_vec();
     store.send([
-        Record::Opened(facts(1, "a", "h.example", Verdict::Record)),
+        Record::Opened(facts(1, "a", "h.example", Verdict::Record).into()),
         Record::Request { flow: FlowId(1), time_ms: NOW, request },
     ]);
     store.send(flow(2, NOW, &[decoded()]));
@@ -238,7 +238,7 @@ fn counters_add_up_over_batches() {
     store.send(flow(4, NOW, &[decoded(), decoded()]));
     // Carried nothing: no event, but counted.
     store.send([
-        Record::Opened(facts(5, "c", "empty.example", Verdict::Record)),
+        Record::Opened(facts(5, "c", "empty.example", Verdict::Record).into()),
         Record::Closed { flow: FlowId(5), time_ms: NOW, up: 1, down: 0 },
     ]);
     let stats = store.reader().stats(None, None).unwrap();
@@ -290,7 +290,7 @@ fn an_identifier_knows_its_first_and_last_sighting_apps_and_hosts() {
     let alone = Event { ids: vec![found("alone"), found("shared")], ..decoded() };
     let from = |flow, package: &str, host: &str, time_ms, event: &Event| {
         [
-            Record::Opened(facts(flow, package, host, Verdict::Record)),
+            Record::Opened(facts(flow, package, host, Verdict::Record).into()),
             request(flow, time_ms, std::slice::from_ref(event)),
         ]
     };

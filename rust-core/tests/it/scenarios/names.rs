@@ -158,7 +158,8 @@ fn a_flow_to_an_alias_is_judged_by_the_listed_name_and_connects_to_the_asked_one
         .records
         .iter()
         .filter_map(|r| match r {
-            Record::Blocked(facts) | Record::Opened(facts) => Some(facts),
+            Record::Blocked(facts) => Some(facts),
+            Record::Opened(facts) => Some(&**facts),
             _ => None,
         })
         .collect();
