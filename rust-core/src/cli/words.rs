@@ -65,6 +65,14 @@ pub(crate) const fn id_kind(kind: IdKind) -> &'static str {
         IdKind::MiAccount => "Mi account",
         IdKind::Phone => "phone number",
         IdKind::Email => "e-mail address",
+        IdKind::AndroidIdHash => "hash of the Android ID",
+        IdKind::ImeiHash => "hash of the IMEI",
+        IdKind::OaidHash => "hash of the OAID",
+        IdKind::GaidHash => "hash of the Google advertising ID",
+        IdKind::MacHash => "hash of the MAC address",
+        IdKind::SerialHash => "hash of the serial number",
+        IdKind::PhoneHash => "hash of the phone number",
+        IdKind::EmailHash => "hash of the e-mail address",
     }
 }
 

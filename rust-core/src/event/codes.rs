@@ -166,6 +166,15 @@ codes!(
         MiAccount = "mi_account",
         Phone = "phone",
         Email = "email",
+        /// MD5, SHA-1 or SHA-256 of an Android ID, in hex; so are those below.
+        AndroidIdHash = "android_id_hash",
+        ImeiHash = "imei_hash",
+        OaidHash = "oaid_hash",
+        GaidHash = "gaid_hash",
+        MacHash = "mac_hash",
+        SerialHash = "serial_hash",
+        PhoneHash = "phone_hash",
+        EmailHash = "email_hash",
     }
 );
 
