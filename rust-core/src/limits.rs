@@ -91,6 +91,16 @@ pub const FIELD_PATH: usize = 1024;
 pub const DECODED: usize = 16 * 1024 * 1024;
 /// Bytes of JSON read for one request, each level of nesting counted anew.
 pub const JSON_WORK: usize = 64 * 1024 * 1024;
+/// Packings undone one inside the other where the format is not known.
+pub const NESTING: usize = 8;
+/// Bytes of all packings together that are undone where the format is not known.
+pub const NESTED: usize = 16 * 1024 * 1024;
+/// Window of zstd data, bytes; senders of telemetry use 8 MiB at most (RFC 8878 §3.1.1.1.2).
+pub const ZSTD_WINDOW: u64 = 8 * 1024 * 1024;
+/// Depth to which protobuf and Thrift are read.
+pub const WIRE_DEPTH: usize = 16;
+/// Parts taken from one multipart body.
+pub const PARTS: usize = 64;
 /// Pairs taken from one form or query string.
 pub const FORM_PAIRS: usize = 512;
 /// Content codings undone on one body.
