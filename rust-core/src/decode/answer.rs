@@ -1,5 +1,6 @@
 //! What the vendor's collector would answer, so that an app believes its upload was delivered.
-//! Never sends anything, never unpacks the body: names and paths suffice for an answer.
+//! Never sends anything, never unpacks the body: names and paths suffice for an answer. Where it is
+//! not known what a collector says, the answer is empty.
 
 use super::form;
 use crate::http::Request;
@@ -47,11 +48,22 @@ fn content(request: &Request) -> (&'static str, &'static [u8]) {
     match path.trim_end_matches('/') {
         "/track/v1" | "/track/spock" => (JSON, br#"{"code":1}"#),
         "/mistats" | "/mistats/v2" => (JSON, br#"{"status":"ok"}"#),
-        "/mistats/v3" => (JSON, br#"{"code":200}"#),
+        "/mistats/v3" | "/key_get" | "/idservice/deviceid_get" => (JSON, br#"{"code":200}"#),
+        "/track/v4" | "/track/v4/o" => (JSON, br#"{"code":0}"#),
+        "/track" | "/engage" | "/groups" | "/import" if is_verbose(request) => {
+            (JSON, br#"{"status":1,"error":null}"#)
+        }
+        "/track" | "/engage" | "/groups" | "/import" => ("text/plain", b"1"),
         path if path.ends_with("/sa.gif") => ("image/gif", PIXEL),
         path if path.ends_with("/debug") && reading => ("text/plain", READY),
         _ => ("", b""),
     }
+}
+
+/// Whether a client of Mixpanel wants JSON: `verbose=1` in the query or the form.
+fn is_verbose(request: &Request) -> bool {
+    let in_query = form::Form::of_target(&request.target).get("verbose") == Some("1");
+    in_query || request.body.split(|&b| b == b'&').any(|pair| pair == b"verbose=1")
 }
 
 enum Connection {
@@ -114,7 +126,27 @@ mod tests {
         assert_eq!(body("POST", "http://tracking.miui.com/track/v1"), br#"{"code":1}"#);
         assert_eq!(body("POST", "/mistats/v2/"), br#"{"status":"ok"}"#);
         assert_eq!(body("POST", "/mistats/v3"), br#"{"code":200}"#);
+        for path in ["/key_get", "/idservice/deviceid_get"] {
+            assert_eq!(body("POST", path), br#"{"code":200}"#);
+        }
+        assert_eq!(body("POST", "/track/v4"), br#"{"code":0}"#);
+        assert_eq!(body("POST", "/track/v4/o"), br#"{"code":0}"#);
+        for unknown in
+            ["/track/key_get", "/unify_logs", "/logstores/x/track", "/upload", "/rest/sur"]
+        {
+            assert_eq!(body("POST", unknown), b"", "{unknown}");
+        }
         assert_eq!(body("GET", "/anything"), b"");
+    }
+
+    #[test]
+    fn clients_of_mixpanel_get_the_answer_that_they_ask_for() {
+        assert_eq!(body("GET", "/track?data=e30%3D&verbose=0"), b"1");
+        let json = br#"{"status":1,"error":null}"#;
+        assert_eq!(body("GET", "/track?verbose=1&data=e30%3D"), json);
+        let form = b"data=%7B%7D&verbose=1&ip=0".to_vec();
+        let request = Request { body: form, ..request("POST", "/engage", &[]) };
+        assert_eq!(parts(&request).1, json);
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub fn path(target: &str) -> &str {
 }
 
 /// Plus to space, then percent-decoding (WHATWG URL Standard, §1.3).
-fn decode(text: &[u8]) -> String {
+pub(super) fn decode(text: &[u8]) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&byte, after)) = rest.split_first() {

@@ -1,11 +1,13 @@
 //! Finds identifiers among fields: by name, and by form where the form alone is proof enough.
 //! Never guesses: a number of the right length without its check digit is no IMEI.
 
+use super::DecodedEvent;
 use super::json::Leaf;
-use crate::event::IdKind;
+use crate::event::{IdKind, Identifier, Kind, Time};
 use IdKind::{
-    AndroidId, AnonymousId, CookieId, DistinctId, Email, Gaid, Imei, InstanceId, LoginId, Mac,
-    MiAccount, Oaid, Phone, Serial, Utdid, Vaid,
+    AndroidId, AndroidIdHash, AnonymousId, CookieId, DistinctId, Email, EmailHash, Gaid, GaidHash,
+    Imei, ImeiHash, InstanceId, LoginId, Mac, MacHash, MiAccount, Oaid, OaidHash, Phone, PhoneHash,
+    Serial, SerialHash, Utdid, Vaid,
 };
 use base64::Engine as _;
 
@@ -32,11 +34,12 @@ const NAMES: &[(&str, IdKind)] = &[
     ("imei", Imei),
     ("imei1", Imei),
     ("imei2", Imei),
-    ("imei_md5", Imei),
     ("oaid", Oaid),
     ("gaid", Gaid),
     ("google_aid", Gaid),
     ("advertising_id", Gaid),
+    ("gps_adid", Gaid),
+    ("aaid", Gaid),
     ("vaid", Vaid),
     ("mac", Mac),
     ("mac_address", Mac),
@@ -44,18 +47,25 @@ const NAMES: &[(&str, IdKind)] = &[
     ("sn", Serial),
     ("serial", Serial),
     ("serial_number", Serial),
+    ("serialno", Serial),
     ("utdid", Utdid),
     ("instance_id", InstanceId),
     ("install_id", InstanceId),
     ("uuid", InstanceId),
+    ("device_uuid", InstanceId),
+    ("user_id", LoginId),
+    ("uid", LoginId),
     ("cookie_id", CookieId),
     ("mi_id", MiAccount),
     ("miid", MiAccount),
     ("xiaomi_id", MiAccount),
     ("mi_account", MiAccount),
+    ("mi_account_id", MiAccount),
+    ("xiaomi_account", MiAccount),
     ("phone", Phone),
     ("phone_number", Phone),
     ("mobile", Phone),
+    ("msisdn", Phone),
     ("email", Email),
 ];
 
@@ -73,8 +83,11 @@ pub fn kind(leaf: &Leaf) -> Option<IdKind> {
         return None;
     }
     let name = leaf.key.strip_prefix('$').unwrap_or(&leaf.key).to_ascii_lowercase();
-    if let Some(&(_, kind)) = NAMES.iter().find(|(n, _)| *n == name) {
+    if let Some(kind) = by_name(&name) {
         return named(kind, value);
+    }
+    if let Some(base) = undigested(&name) {
+        return by_name(base).and_then(hash).filter(|_| is_digest(value));
     }
     if name == "device_id" {
         return Some(device_id(value));
@@ -85,16 +98,94 @@ pub fn kind(leaf: &Leaf) -> Option<IdKind> {
     by_form(leaf, value)
 }
 
-/// A name may lie about a form that is easily checked.
+fn by_name(name: &str) -> Option<IdKind> {
+    NAMES.iter().find(|(n, _)| *n == name).map(|(_, kind)| *kind)
+}
+
+/// The name without what says that a digest stands under it.
+fn undigested(name: &str) -> Option<&str> {
+    ["md5", "sha1", "sha256"].into_iter().find_map(|digest| {
+        let front = name.strip_prefix(digest).map(|n| n.trim_start_matches('_'));
+        front.or_else(|| name.strip_suffix(digest).map(|n| n.trim_end_matches('_')))
+    })
+}
+
+/// The kind of a digest of an identifier.
+fn hash(kind: IdKind) -> Option<IdKind> {
+    Some(match kind {
+        AndroidId => AndroidIdHash,
+        Imei => ImeiHash,
+        Oaid => OaidHash,
+        Gaid => GaidHash,
+        Mac => MacHash,
+        Serial => SerialHash,
+        Phone => PhoneHash,
+        Email => EmailHash,
+        _ => return None,
+    })
+}
+
+/// A name may lie about a form that is easily checked; a digest may stand under the plain name. An
+/// OAID and a serial number may themselves look like a digest.
 fn named(kind: IdKind, value: &str) -> Option<IdKind> {
     let fits = match kind {
-        // Also sent as a digest of it.
-        Imei => is_imei(value) || is_hex(value, 32) || is_hex(value, 40) || is_hex(value, 64),
+        Imei => is_imei(value),
         Email => is_email(value),
-        Mac => is_mac(value) || is_hex(value, 12) || is_hex(value, 32),
+        Mac => is_mac(value) || is_hex(value, 12),
+        Phone => is_phone(value),
+        AndroidId | Gaid => !is_digest(value),
         _ => true,
     };
-    fits.then_some(kind)
+    if fits { Some(kind) } else { hash(kind).filter(|_| is_digest(value)) }
+}
+
+/// Hex of the length of MD5, SHA-1 or SHA-256.
+fn is_digest(value: &str) -> bool {
+    [32, 40, 64].into_iter().any(|digits| is_hex(value, digits))
+}
+
+/// Seven to fifteen digits (ITU-T E.164 §6), with what people write between them.
+fn is_phone(value: &str) -> bool {
+    let digits = value.bytes().filter(u8::is_ascii_digit).count();
+    (7..=15).contains(&digits)
+        && value.bytes().all(|b| b.is_ascii_digit() || b" -().*".contains(&b) || b == b'+')
+}
+
+/// When the identifier was made, where it says so: a UTDID begins with the second of its creation.
+pub fn created(kind: IdKind, value: &str) -> Option<Time> {
+    let bytes = (kind == Utdid).then(|| utdid(value))??;
+    let seconds = i32::from_be_bytes(*bytes.first_chunk()?);
+    Time::from_ms(i64::from(seconds) * 1000)
+}
+
+/// Adds identifiers that stand within longer texts and prove themselves by their form; a text with a
+/// web address in it tells of a page.
+pub(super) fn add_within(event: &mut DecodedEvent) {
+    let separates = |c: char| !(c.is_ascii_alphanumeric() || "+/@._:-".contains(c));
+    for field in &mut event.fields {
+        if event.ids.len() >= crate::limits::FIELDS_PER_EVENT {
+            return;
+        }
+        if event.ids.iter().any(|id| id.path == field.path) || !field.value.contains(separates) {
+            continue;
+        }
+        let words = field.value.split(separates).filter(|w| w.len() > 5 && w.len() < LONGEST);
+        for word in words {
+            let leaf =
+                Leaf { path: String::new(), key: String::new(), value: String::new(), text: true };
+            if field.kind == Kind::Other && super::kinds::is_web_address(word) {
+                field.kind = Kind::VisitedPage;
+            }
+            let Some(kind) = by_form(&leaf, word).filter(|_| !is_blank(word)) else { continue };
+            let path = field.path.clone();
+            if event.ids.len() < crate::limits::FIELDS_PER_EVENT {
+                event.ids.push(Identifier { kind, value: word.to_owned(), path });
+            }
+            if field.kind == Kind::Other {
+                field.kind = Kind::Identifier;
+            }
+        }
+    }
 }
 
 /// `device_id` holds whatever its sender chose.
@@ -112,6 +203,7 @@ fn by_form(leaf: &Leaf, value: &str) -> Option<IdKind> {
         _ if !leaf.text => None,
         _ if is_mac(value) => Some(Mac),
         _ if is_email(value) => Some(Email),
+        _ if value.starts_with('+') && value.len() > 10 && is_phone(value) => Some(Phone),
         _ if is_utdid(value) => Some(Utdid),
         // The first two digits name who assigned the number; phones carry these four.
         _ if matches!(value.get(..2), Some("01" | "35" | "86" | "99")) && is_imei(value) => {
@@ -163,12 +255,18 @@ fn is_email(value: &str) -> bool {
         && domain.split('.').all(label)
 }
 
-/// Eighteen bytes in base64; bytes eight and nine are 3 and 0.
-fn is_utdid(value: &str) -> bool {
-    value.len() == 24
-        && base64::engine::general_purpose::STANDARD
-            .decode(value)
-            .is_ok_and(|b| b.len() == 18 && b.get(8..10) == Some(&[3, 0]))
+/// Eighteen bytes in base64; bytes eight and nine are 3 and 0, and the first four are a second from
+/// 2010 on. How the check at its end is made is not known.
+pub(super) fn is_utdid(value: &str) -> bool {
+    utdid(value).is_some()
+}
+
+fn utdid(value: &str) -> Option<Vec<u8>> {
+    const Y2010: i32 = 1_262_304_000;
+    let engine = base64::engine::general_purpose::STANDARD;
+    let bytes = (value.len() == 24).then(|| engine.decode(value).ok())??;
+    let seconds = i32::from_be_bytes(*bytes.first_chunk()?);
+    (bytes.len() == 18 && bytes.get(8..10) == Some(&[3, 0]) && seconds >= Y2010).then_some(bytes)
 }
 
 #[cfg(test)]
@@ -196,7 +294,14 @@ mod tests {
             ("identities.shop_member", "42", DistinctId),
             ("properties.OAID", "a-b", Oaid),
             ("H.gaid", "38400000-8cf0-11bd-b23e-10b96e40000d", Gaid),
-            ("H.imei", "d41d8cd98f00b204e9800998ecf8427e", Imei),
+            ("H.imei", "d41d8cd98f00b204e9800998ecf8427e", ImeiHash),
+            ("imei_md5", "d41d8cd98f00b204e9800998ecf8427e", ImeiHash),
+            ("md5_mac", "d41d8cd98f00b204e9800998ecf8427e", MacHash),
+            ("oaidsha1", "da39a3ee5e6b4b0d3255bfef95601890afd80709", OaidHash),
+            ("oaid", "d41d8cd98f00b204e9800998ecf8427e", Oaid),
+            ("android_id", "d41d8cd98f00b204e9800998ecf8427e", AndroidIdHash),
+            ("phone", "+91 12345-67890", Phone),
+            ("mobile", "d41d8cd98f00b204e9800998ecf8427e", PhoneHash),
             ("H.instance_id", "x", InstanceId),
         ] {
             assert_eq!(text(path, value), Some(expected), "{path}");
@@ -237,6 +342,42 @@ mod tests {
             .encode([87, 1, 2, 3, 4, 5, 6, 7, 3, 0, 8, 9, 10, 11, 12, 13, 14, 15]);
         assert_eq!(text("x", &utdid), Some(Utdid));
         assert_eq!(text("x", "AAAAAAAAAAAAAAAAAAAAAAAA"), None);
+    }
+
+    #[test]
+    fn a_name_that_speaks_of_a_digest_needs_one() {
+        assert_eq!(text("imei_md5", "d41d8cd9"), None);
+        assert_eq!(text("md5", "d41d8cd98f00b204e9800998ecf8427e"), None);
+        assert_eq!(text("title_md5", "d41d8cd98f00b204e9800998ecf8427e"), None);
+        assert_eq!(text("phone", "Redmi 9"), None);
+        assert_eq!(text("x", "+911234567890"), Some(Phone));
+    }
+
+    #[test]
+    fn a_utdid_tells_when_it_was_made() {
+        let made = |seconds: i32| {
+            let bytes = [&seconds.to_be_bytes()[..], &[1, 2, 3, 4, 3, 0, 5, 6, 7, 8, 9, 9, 9, 9]];
+            base64::engine::general_purpose::STANDARD.encode(bytes.concat())
+        };
+        let utdid = made(1_600_000_000);
+        assert_eq!(text("x", &utdid), Some(Utdid));
+        assert_eq!(created(Utdid, &utdid), Some(Time(1_600_000_000_000)));
+        assert_eq!(created(InstanceId, &utdid), None);
+        assert_eq!(text("x", &made(1_000_000_000)), None);
+    }
+
+    #[test]
+    fn identifiers_within_longer_texts_are_found() {
+        let field = crate::event::Field {
+            path: "record".into(),
+            value: "x||352099001761481||00:1a:2b:3c:4d:5e,asha@example.org".into(),
+            kind: Kind::Other,
+        };
+        let mut event = DecodedEvent { fields: vec![field], ..DecodedEvent::default() };
+        add_within(&mut event);
+        let kinds: Vec<_> = event.ids.iter().map(|id| id.kind).collect();
+        assert_eq!(kinds, [Imei, Mac, Email]);
+        assert_eq!(event.fields[0].kind, Kind::Identifier);
     }
 
     #[test]

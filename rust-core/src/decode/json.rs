@@ -1,5 +1,6 @@
 //! Flattens JSON text into paths and values, without a tree in memory. Never changes a number,
-//! reorders keys or merges repeated ones; never goes past its budget.
+//! reorders keys or merges repeated ones; never goes past its budget. What stands before the place
+//! where text breaks off is read.
 
 use crate::event::{Problem, ProblemCode};
 use crate::limits;
@@ -35,6 +36,11 @@ impl Default for Budget {
 }
 
 impl Budget {
+    /// Whether `bytes` more may be read.
+    pub fn work(&mut self, bytes: usize) -> bool {
+        take(&mut self.work, bytes)
+    }
+
     /// Whether `bytes` more may be kept.
     pub fn keep(&mut self, bytes: usize) -> bool {
         take(&mut self.out, bytes)
@@ -64,6 +70,50 @@ pub fn items(text: &str, most: usize) -> Parts<&RawValue> {
 /// Names and values of the object that is `text`.
 pub fn members(text: &str, most: usize) -> Parts<(String, &RawValue)> {
     read(text, most, |de, seed| de.deserialize_map(seed))
+}
+
+/// Texts of the list's items. The last one breaks off where `text` does so within a list or object.
+pub fn list(text: &str, most: usize) -> Parts<&str> {
+    let parts = items(text, most);
+    let last = parts.items.last().copied();
+    let mut items: Vec<_> = parts.items.iter().map(|item| item.get()).collect();
+    if let Some((_, rest)) = rest(text, last, parts.problem) {
+        items.push(rest);
+    }
+    Parts { items, problem: parts.problem }
+}
+
+/// Names and texts of the object's values, of which the last may break off as in [`list`].
+pub fn object(text: &str, most: usize) -> Parts<(String, &str)> {
+    let parts = members(text, most);
+    let last = parts.items.last().map(|(_, value)| *value);
+    let mut items: Vec<_> = parts.items.into_iter().map(|(name, v)| (name, v.get())).collect();
+    items.extend(rest(text, last, parts.problem));
+    Parts { items, problem: parts.problem }
+}
+
+/// Name, empty in a list, and text of the container in which `text` breaks off, `last` being what
+/// was read before it.
+fn rest<'a>(
+    text: &'a str,
+    last: Option<&RawValue>,
+    problem: Option<ProblemCode>,
+) -> Option<(String, &'a str)> {
+    if !matches!(problem, Some(ProblemCode::Truncated | ProblemCode::Malformed)) {
+        return None;
+    }
+    let start = last.map_or(1, |item| {
+        (item.get().as_ptr().addr() + item.get().len()).wrapping_sub(text.as_ptr().addr())
+    });
+    let between = |c: char| c == ',' || c.is_ascii_whitespace();
+    let mut rest = text.get(start..)?.trim_start_matches(between);
+    let mut name = String::new();
+    if text.starts_with('{') {
+        let mut names = serde_json::Deserializer::from_str(rest).into_iter::<String>();
+        name = cut(&names.next()?.ok()?, limits::FIELD_PATH + 4).to_owned();
+        rest = rest.get(names.byte_offset()..)?.trim_start().strip_prefix(':')?.trim_start();
+    }
+    rest.starts_with(['{', '[']).then_some((name, rest))
 }
 
 /// One whole value at the start of `text`.
@@ -169,7 +219,12 @@ pub fn cut(text: &str, most: usize) -> &str {
 
 /// The text of a JSON string; `None` where it is not one or holds half a surrogate pair.
 pub fn string(raw: &RawValue) -> Option<String> {
-    serde_json::from_str(raw.get()).ok()
+    unquote(raw.get())
+}
+
+/// As [`string`], from JSON text.
+pub fn unquote(text: &str) -> Option<String> {
+    text.starts_with('"').then(|| serde_json::from_str(text).ok()).flatten()
 }
 
 /// Leaves of one event and what of it could not be read.
@@ -183,7 +238,8 @@ pub struct Flat {
 }
 
 impl Flat {
-    fn problem(&mut self, code: ProblemCode, path: &str) {
+    /// Notes what could not be read.
+    pub fn problem(&mut self, code: ProblemCode, path: &str) {
         if self.problems.len() < limits::FIELDS_PER_EVENT {
             self.problems.push(Problem { code, path: path.to_owned() });
         }
@@ -199,20 +255,24 @@ impl Flat {
 
     /// Adds everything below `raw`.
     pub fn add(&mut self, budget: &mut Budget, path: &str, key: &str, raw: &RawValue) {
-        let mut path = cut(path, limits::FIELD_PATH).to_owned();
-        self.walk(budget, &mut path, key, raw, 1);
+        self.add_text(budget, path, key, raw.get());
     }
 
-    /// `depth` counts the containers around `raw`; it is at most [`limits::JSON_DEPTH`].
+    /// Adds everything below the value that is `text`, which may break off.
+    pub fn add_text(&mut self, budget: &mut Budget, path: &str, key: &str, text: &str) {
+        let mut path = cut(path, limits::FIELD_PATH).to_owned();
+        self.walk(budget, &mut path, key, text, 1);
+    }
+
+    /// `depth` counts the containers around `text`; it is at most [`limits::JSON_DEPTH`].
     fn walk(
         &mut self,
         budget: &mut Budget,
         path: &mut String,
         key: &str,
-        raw: &RawValue,
+        text: &str,
         depth: usize,
     ) {
-        let text = raw.get();
         let nested = text.starts_with(['{', '[']);
         if self.full {
         } else if nested && !is_empty(text) {
@@ -224,7 +284,7 @@ impl Flat {
                 self.descend(budget, path, key, text, depth);
             }
         } else {
-            self.leaf(budget, path, key, raw);
+            self.leaf(budget, path, key, text);
         }
     }
 
@@ -238,7 +298,7 @@ impl Flat {
     ) {
         let most = limits::FIELDS_PER_EVENT;
         let problem = if text.starts_with('[') {
-            let parts = items(text, most);
+            let parts = list(text, most);
             for (place, item) in parts.items.into_iter().enumerate() {
                 let end = self.push(path, &place.to_string());
                 self.walk(budget, path, key, item, depth + 1);
@@ -246,7 +306,7 @@ impl Flat {
             }
             parts.problem
         } else {
-            let parts = members(text, most);
+            let parts = object(text, most);
             for (name, item) in parts.items {
                 let end = self.push(path, &name);
                 self.walk(budget, path, &name, item, depth + 1);
@@ -275,17 +335,17 @@ impl Flat {
         end
     }
 
-    fn leaf(&mut self, budget: &mut Budget, path: &str, key: &str, raw: &RawValue) {
-        let text = raw.get().starts_with('"');
-        let value = if text {
-            string(raw).unwrap_or_else(|| {
+    fn leaf(&mut self, budget: &mut Budget, path: &str, key: &str, text: &str) {
+        let quoted = text.starts_with('"');
+        let value = if quoted {
+            unquote(text).unwrap_or_else(|| {
                 self.problem(ProblemCode::Malformed, path);
-                raw.get().trim_matches('"').to_owned()
+                text.trim_matches('"').to_owned()
             })
         } else {
-            raw.get().to_owned()
+            text.to_owned()
         };
-        self.put(budget, path, key, value, text);
+        self.put(budget, path, key, value, quoted);
     }
 
     /// Adds one leaf, its value cut to [`limits::FIELD_VALUE`].
@@ -404,6 +464,29 @@ mod tests {
         flat.add(&mut budget, "b", "", value(&text).unwrap());
         assert_eq!((flat.leaves.len(), problems(&flat)), (31, vec![(ProblemCode::TooLarge, "")]));
         assert!(!budget.keep(limits::DECODED));
+    }
+
+    #[test]
+    fn text_that_breaks_off_is_read_to_its_end() {
+        let whole = r#"{"H":{"a":1},"B":[{"x":"y"},{"z":[1,{"q":2}]}]}"#;
+        for end in 0..whole.len() {
+            let mut flat = Flat::default();
+            flat.add_text(&mut Budget::default(), "", "", &whole[..end]);
+            let before = whole[..end].matches(['1', '2']).count();
+            // A number at the very end may have further digits.
+            assert!(flat.leaves.iter().filter(|l| !l.text).count() + 1 >= before, "{end}");
+        }
+        let mut flat = Flat::default();
+        flat.add_text(&mut Budget::default(), "", "", &whole[..whole.len() - 4]);
+        assert_eq!(
+            pairs(&flat),
+            [("H.a", "1"), ("B.0.x", "y"), ("B.1.z.0", "1"), ("B.1.z.1.q", "2")]
+        );
+        assert_eq!(problems(&flat)[0], (ProblemCode::Truncated, "B.1.z"));
+        assert_eq!(object(r#"{"a":1,"b":"x"#, 9).items.len(), 1);
+        assert_eq!(object(r#"{"a":{"#, 9).items, [("a".to_owned(), "{")]);
+        assert_eq!(list(r#"[1,{"a"#, 9).items, ["1", r#"{"a"#]);
+        assert_eq!(list("[1,2,3", 2).items, ["1", "2"]);
     }
 
     #[test]

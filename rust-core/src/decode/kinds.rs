@@ -7,7 +7,7 @@ use Kind::{
     Account, Advertising, ContentViewed, Crash, DeviceFact, Download, FeatureUsed, Identifier,
     InstalledApps, Location, MediaPlayed, NetworkFact, Search, VisitedPage,
 };
-use Protocol::Sensors;
+use Protocol::{MistatCrash, Mixpanel, Onetrack, OnetrackPlain, Sensors, Umeng, Unknown, Ut};
 
 /// One line of the table.
 struct Rule {
@@ -135,6 +135,48 @@ const RULES: &[Rule] = &[
     any("$geo_coordinate_system", Location),
     any("$name", Account),
 
+    // OneTrack: events that are themselves the news, and the head of each event.
+    within("onetrack_dau", "event", FeatureUsed),
+    within("onetrack_pa", "event", FeatureUsed),
+    within("onetrack_pa", "B.path", FeatureUsed),
+    within("onetrack_pa", "B.duration", FeatureUsed),
+    within("view", "event", FeatureUsed),
+    within("ot_login", "event", Account),
+    within("ot_logout", "event", Account),
+    any("uid_type", Account),
+    any("header.OT_net", NetworkFact),
+    of(Onetrack, "OT_sender", DeviceFact),
+    of(OnetrackPlain, "H.app_ver", DeviceFact),
+
+    // MiStat.
+    within("mistat_pv", "key", FeatureUsed),
+    of(MistatCrash, "device_os", DeviceFact),
+    of(MistatCrash, "device_model", DeviceFact),
+
+    // Umeng: the header beside the body, and pages.
+    of(Umeng, "sdk.os", DeviceFact),
+    of(Umeng, "sdk.app_name", DeviceFact),
+    of(Umeng, "sdk.app_version", DeviceFact),
+    of(Umeng, "os", DeviceFact),
+    of(Umeng, "country", DeviceFact),
+    of(Umeng, "access", NetworkFact),
+
+    // UT: app and channel of the query.
+    of(Ut, "query.av", DeviceFact),
+    of(Ut, "query.u", Account),
+
+    // Mixpanel. Its `ip` says whether to keep the sender's address.
+    of(Mixpanel, "query.ip", Kind::Other),
+    of(Mixpanel, "form.ip", Kind::Other),
+    any("$email", Account),
+    any("$phone", Account),
+    any("$user_id", Account),
+    any("$app_version_string", DeviceFact),
+    any("$region", Location),
+    any("$current_url", VisitedPage),
+    any("$initial_referrer", VisitedPage),
+    any("$search_engine", Search),
+
     // Names that mean the same wherever they stand.
     any("url", VisitedPage),
     any("page_url", VisitedPage),
@@ -147,6 +189,8 @@ const RULES: &[Rule] = &[
     any("query", Search),
     any("search_word", Search),
     any("search_words", Search),
+    any("search_term", Search),
+    any("search_text", Search),
     any("search_query", Search),
     any("search_keyword", Search),
     any("search_engine", Search),
@@ -156,15 +200,27 @@ const RULES: &[Rule] = &[
     any("article_id", ContentViewed),
     any("video_id", ContentViewed),
     any("item_title", ContentViewed),
+    any("content_id", ContentViewed),
+    any("feed_id", ContentViewed),
+    any("doc_id", ContentViewed),
+    any("news_title", ContentViewed),
+    any("article_title", ContentViewed),
+    any("video_title", ContentViewed),
     any("song", MediaPlayed),
     any("song_id", MediaPlayed),
     any("song_name", MediaPlayed),
     any("track_name", MediaPlayed),
     any("artist", MediaPlayed),
     any("album", MediaPlayed),
+    any("album_name", MediaPlayed),
+    any("singer", MediaPlayed),
+    any("play_url", MediaPlayed),
+    any("play_duration", MediaPlayed),
     any("screen_name", FeatureUsed),
     any("page_name", FeatureUsed),
     any("activity", FeatureUsed),
+    any("page", FeatureUsed),
+    any("folder_name", FeatureUsed),
     any("download_url", Download),
     any("file_name", Download),
     any("uid", Account),
@@ -182,6 +238,19 @@ const RULES: &[Rule] = &[
     any("mfrs", DeviceFact),
     any("os_version", DeviceFact),
     any("os_ver", DeviceFact),
+    any("device_model", DeviceFact),
+    any("device_brand", DeviceFact),
+    any("device_os", DeviceFact),
+    any("android_version", DeviceFact),
+    any("platform_version", DeviceFact),
+    any("app_ver", DeviceFact),
+    any("app_version", DeviceFact),
+    any("pkg", DeviceFact),
+    any("package_name", DeviceFact),
+    any("screen_width", DeviceFact),
+    any("screen_height", DeviceFact),
+    any("resolution", DeviceFact),
+    any("cpu", DeviceFact),
     any("build", DeviceFact),
     any("miui", DeviceFact),
     any("language", DeviceFact),
@@ -204,6 +273,8 @@ const RULES: &[Rule] = &[
     any("bssid", NetworkFact),
     any("carrier", NetworkFact),
     any("operator", NetworkFact),
+    any("isp", NetworkFact),
+    any("net_type", NetworkFact),
     any("ip", NetworkFact),
     any("installed_apps", InstalledApps),
     any("app_list", InstalledApps),
@@ -217,6 +288,10 @@ const RULES: &[Rule] = &[
     any("ad_position", Advertising),
     any("campaign", Advertising),
     any("utm_*", Advertising),
+
+    // Where the format is unknown, so is what an address means: better one shown too many than a
+    // visited page that nobody sees.
+    Rule { protocol: Some(Unknown), event: "", name: "*", web: true, kind: VisitedPage },
 ];
 
 /// What senders write where they have nothing to say; the last four are those of the Sensors
@@ -251,7 +326,7 @@ fn matches(pattern: &str, text: &str) -> bool {
     }
 }
 
-fn is_web_address(value: &str) -> bool {
+pub(super) fn is_web_address(value: &str) -> bool {
     matches("http://*", value) || matches("https://*", value)
 }
 
@@ -312,7 +387,7 @@ mod tests {
         assert_eq!(sensors("", "properties.$app_version", "x"), DeviceFact);
         assert_eq!(sensors("", "properties.$utm_source", "x"), Advertising);
         assert_eq!(sensors("$AppStart", "event", "$AppStart"), FeatureUsed);
-        assert_eq!(kind(Protocol::Onetrack, "", "0.B.LAT", "LAT", "1"), Location);
+        assert_eq!(kind(Onetrack, "", "0.B.LAT", "LAT", "1"), Location);
     }
 
     #[test]

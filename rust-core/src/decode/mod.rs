@@ -2,12 +2,33 @@
 //! key, never trusts a path or a header alone: the bytes decide.
 
 pub mod answer;
+mod cipher;
 pub mod form;
+mod generic;
+#[cfg(test)]
+mod hostile;
 pub mod ids;
 pub mod json;
 pub mod kinds;
+mod lz;
+mod mistat;
+mod mistat3;
+mod mistat_crash;
+mod miui_analytics;
+mod mixpanel;
+mod multipart;
+mod onetrack;
+mod onetrack_plain;
+mod protobuf;
+mod report;
+#[cfg(test)]
+mod requests;
 mod sensors;
+mod sls;
+mod thrift;
+mod umeng;
 pub mod unpack;
+mod ut;
 #[cfg(test)]
 mod vectors;
 
@@ -16,6 +37,7 @@ use crate::event::{
     State, Time, Transport,
 };
 use crate::http::Request;
+use crate::limits;
 use form::Form;
 use json::Leaf;
 use sha2::{Digest as _, Sha256};
@@ -29,7 +51,7 @@ pub struct Decoded {
     pub state: State,
     /// The format, [`Protocol::Unknown`] where none was recognised.
     pub protocol: Protocol,
-    /// Decoder and version, `sensors/1`; empty where the format is unknown.
+    /// Decoder and version, `sensors/1`; empty where nothing was read.
     pub decoder: &'static str,
     /// Outcome of the format's self-checks, by name.
     pub checks: BTreeMap<String, Check>,
@@ -72,6 +94,8 @@ impl Decoded {
 /// One request as decoders see it.
 struct Input<'a> {
     request: &'a Request,
+    /// The body, its content codings undone.
+    body: &'a [u8],
     /// The body read as a form, its content codings undone.
     form: Form,
     /// The target's query.
@@ -84,32 +108,54 @@ struct Input<'a> {
     problems: Vec<Problem>,
 }
 
-/// Tried in this order; the first that recognises its format reads the request.
-const DECODERS: &[fn(&Input<'_>) -> Option<Decoded>] = &[sensors::decode];
+/// Tried in this order; the first that recognises its format reads the request. The first five go
+/// by names that only their format has; those after them look at the shape of what was unpacked,
+/// the stricter before the laxer. A test feeds every vector to each of them. The last one takes what
+/// nobody knows.
+const DECODERS: &[fn(&Input<'_>) -> Option<Decoded>] = &[
+    sensors::decode,
+    mistat::decode,
+    mistat_crash::decode,
+    mistat3::decode,
+    miui_analytics::decode,
+    onetrack_plain::decode,
+    umeng::decode,
+    ut::decode,
+    sls::decode,
+    mixpanel::decode,
+    onetrack::decode,
+    generic::decode,
+];
 
 /// Reads a request. Total: any bytes give an answer.
 pub fn decode(request: &Request) -> Decoded {
     let content = unpack::content_so_far(request);
-    let mut problems = Vec::new();
-    let cut = request.cut || request.body_size > request.body.len() as u64;
-    if cut {
-        problems.push(problem(ProblemCode::Truncated, ""));
-    }
-    if let Some(code) =
-        content.error.map(UnpackError::code).filter(|c| !(cut && *c == ProblemCode::Truncated))
-    {
-        problems.push(problem(code, ""));
-    }
-    let input = Input {
-        request,
-        form: Form::parse(&content.bytes),
-        query: Form::of_target(&request.target),
-        path: form::path(&request.target),
-        cut,
-        problems,
-    };
+    let input = Input::new(request, &content);
     let known = DECODERS.iter().find_map(|decoder| decoder(&input));
     known.unwrap_or_else(|| Decoded::unknown(input.problems))
+}
+
+impl<'a> Input<'a> {
+    fn new(request: &'a Request, content: &'a unpack::Unpacked<'_>) -> Self {
+        let mut problems = Vec::new();
+        let cut = request.cut || request.body_size > request.body.len() as u64;
+        if cut {
+            problems.push(problem(ProblemCode::Truncated, ""));
+        }
+        let error = content.error.map(UnpackError::code);
+        if let Some(code) = error.filter(|c| !(cut && *c == ProblemCode::Truncated)) {
+            problems.push(problem(code, ""));
+        }
+        Self {
+            request,
+            body: &content.bytes,
+            form: Form::parse(&content.bytes),
+            query: Form::of_target(&request.target),
+            path: form::path(&request.target),
+            cut,
+            problems,
+        }
+    }
 }
 
 /// The events of one request of a flow; never empty. What is known of the flow, of the request
@@ -181,15 +227,22 @@ fn fields(protocol: Protocol, event: &str, leaves: Vec<Leaf>) -> (Vec<Field>, Ve
     let mut ids = Vec::new();
     let field = |leaf: Leaf| {
         let mut kind = kinds::kind(protocol, event, &leaf.path, &leaf.key, &leaf.value);
+        let mut created = None;
         if let Some(id) = ids::kind(&leaf) {
+            created = ids::created(id, &leaf.value).map(|time| Field {
+                path: format!("{}.created", json::cut(&leaf.path, limits::FIELD_PATH - 8)),
+                value: time.to_string(),
+                kind: Kind::Identifier,
+            });
             ids.push(Identifier { kind: id, value: leaf.value.clone(), path: leaf.path.clone() });
             if kind == Kind::Other {
                 kind = Kind::Identifier;
             }
         }
-        Field { path: leaf.path, value: leaf.value, kind }
+        [Some(Field { path: leaf.path, value: leaf.value, kind }), created]
     };
-    let fields = leaves.into_iter().map(field).collect();
+    let mut fields: Vec<_> = leaves.into_iter().flat_map(field).flatten().collect();
+    fields.truncate(limits::FIELDS_PER_EVENT);
     (fields, ids)
 }
 

@@ -150,12 +150,16 @@ fn trailed(member: &[u8], out: &[u8]) -> bool {
         || crc.amount() == u32::from_le_bytes([*s0, *s1, *s2, *s3])
 }
 
+/// Whether bytes begin like zlib with deflate (RFC 1950 §2.2).
+pub fn is_zlib(bytes: &[u8]) -> bool {
+    matches!(bytes, [cmf, flags, ..]
+        if cmf & 0x0f == 8 && (u16::from(*cmf) << 8 | u16::from(*flags)) % 31 == 0)
+}
+
 /// Deflate with a zlib header (RFC 1950) or without one (RFC 1951); senders mean either.
 pub fn inflate(packed: &[u8]) -> Unpacked<'static> {
     let mut out = Vec::new();
-    let zlib = matches!(packed, [cmf, flags, ..]
-        if cmf & 0x0f == 8 && (u16::from(*cmf) << 8 | u16::from(*flags)) % 31 == 0);
-    let read = if zlib {
+    let read = if is_zlib(packed) {
         bounded(&mut flate2::bufread::ZlibDecoder::new(packed), &mut out)
     } else {
         let mut decoder = flate2::bufread::DeflateDecoder::new(packed);
@@ -169,7 +173,7 @@ pub fn inflate(packed: &[u8]) -> Unpacked<'static> {
 }
 
 /// Reads to the end into `out`; `false` where the bound was hit first.
-fn bounded(from: &mut impl io::Read, out: &mut Vec<u8>) -> io::Result<bool> {
+pub(super) fn bounded(from: &mut impl io::Read, out: &mut Vec<u8>) -> io::Result<bool> {
     let room = limits::UNPACKED - out.len().min(limits::UNPACKED);
     let mut from = io::BufReader::new(from.take(room as u64 + 1));
     loop {

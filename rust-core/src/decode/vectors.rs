@@ -17,7 +17,7 @@ macro_rules! vectors {
     };
 }
 
-const VECTORS: [(&str, &[u8], &str); 7] = vectors!(
+pub(super) const VECTORS: [(&str, &[u8], &str); 7] = vectors!(
     "android-batch-gzip",
     "web-gzip-wrong-crc",
     "web-plain",
@@ -27,7 +27,7 @@ const VECTORS: [(&str, &[u8], &str); 7] = vectors!(
     "synthetic-encrypted-gzip9",
 );
 
-fn post(body: &[u8]) -> Request {
+pub(super) fn post(body: &[u8]) -> Request {
     Request {
         method: "POST".into(),
         target: "/".into(),
@@ -38,14 +38,15 @@ fn post(body: &[u8]) -> Request {
 }
 
 /// What must hold whatever the bytes.
-fn check(request: &Request) {
+pub(super) fn check(request: &Request) {
     let events = events(None, None, request);
     assert!((1..=limits::EVENTS_PER_REQUEST + 1).contains(&events.len()));
     for event in &events {
         assert!(event.fields.len() <= limits::FIELDS_PER_EVENT);
         assert!(event.problems.len() <= limits::FIELDS_PER_EVENT + 16 + limits::EVENTS_PER_REQUEST);
         assert!(!event.kinds.is_empty());
-        assert_eq!(event.protocol == Some(Protocol::Unknown), event.decoder.is_none());
+        let unread = (event.protocol, event.state) == (Some(Protocol::Unknown), State::Undecodable);
+        assert_eq!(unread, event.decoder.is_none());
         assert_ne!(event.state, State::Blocked);
         for field in &event.fields {
             assert!(field.value.len() <= limits::FIELD_VALUE);
@@ -145,10 +146,10 @@ fn the_codes_in_the_description_are_all_codes() {
 }
 
 /// Xorshift (G. Marsaglia, 2003), so that a failure can be repeated.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn below(&mut self, bound: usize) -> usize {
+    pub(super) fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -156,7 +157,7 @@ impl Random {
     }
 }
 
-fn mutate(random: &mut Random, body: &mut Vec<u8>) {
+pub(super) fn mutate(random: &mut Random, body: &mut Vec<u8>) {
     for _ in 0..=random.below(4) {
         let at = random.below(body.len());
         let piece = body[at..(at + random.below(40)).min(body.len())].to_vec();

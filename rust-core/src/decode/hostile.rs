@@ -1,0 +1,275 @@
+//! Bytes that mean harm, against every decoder: mutations of whole requests and of what is packed in
+//! them, bombs, depth and number.
+
+use super::requests::{Sample, samples};
+use super::vectors::{Random, check, mutate, post};
+use super::{Decoded, decode, lz};
+use crate::event::{ProblemCode, Protocol, State};
+use crate::http::Request;
+use crate::limits;
+use aes::cipher::{Array, BlockCipherEncrypt as _, KeyInit as _};
+use base64::Engine as _;
+use flate2::Compression;
+use std::io::Write as _;
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zlib(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn base64(bytes: &[u8]) -> String {
+    base64::engine::general_purpose::URL_SAFE.encode(bytes)
+}
+
+fn miui(clear: &[u8]) -> Request {
+    post(format!("value={}&sign=1&ts=2&nonce=3", base64(&gzip(clear))).as_bytes())
+}
+
+fn mixpanel(clear: &[u8]) -> Request {
+    post(format!("data={}", base64(clear)).as_bytes())
+}
+
+fn mistat(clear: &[u8]) -> Request {
+    // printf 'seed:a-b-c' | md5sum
+    let key = aes::Aes128::new(&Array::from(*b"2C0B0F85CFD84CC7"));
+    let pad = 16 - clear.len() % 16;
+    let padded = [clear, &vec![pad as u8; pad]].concat();
+    let mut hex = String::new();
+    for chunk in padded.as_chunks::<16>().0 {
+        let mut block = Array::from(*chunk);
+        key.encrypt_block(&mut block);
+        block.iter().for_each(|byte| hex.push_str(&format!("{byte:02x}")));
+    }
+    let form = "app_id=a&app_key=b&device_id=c&mistatv=3&size=1&stat_value=";
+    post(format!("{form}{hex}").as_bytes())
+}
+
+fn binary(bytes: &[u8]) -> Vec<u8> {
+    let mut out = vec![0x18];
+    let mut size = bytes.len();
+    while size > 127 {
+        out.push(size as u8 & 127 | 128);
+        size >>= 7;
+    }
+    out.push(size as u8);
+    out.extend(bytes);
+    out
+}
+
+fn umeng(clear: &[u8]) -> Request {
+    let mut body = [binary(b"1"), binary(b"key"), binary(b"0123456789abcdef")].concat();
+    body.extend([0x15, 2, 0x15, 2, 0x15, 2]);
+    body.extend([binary(&zlib(clear)), binary(b"g"), binary(b"c"), vec![0x15, 0, 0]].concat());
+    post(&body)
+}
+
+fn ut(clear: &[u8]) -> Request {
+    post(&[b"\x01\0\0\0\x01\0\0\0".as_slice(), &gzip(clear)].concat())
+}
+
+fn sls(packing: &str, size: usize, body: &[u8]) -> Request {
+    let mut request = post(body);
+    request.headers.push(("x-log-bodyrawsize".into(), size.to_string()));
+    request.headers.push(("x-log-compresstype".into(), packing.into()));
+    request
+}
+
+fn sls_deflated(clear: &[u8]) -> Request {
+    sls("deflate", clear.len(), &zlib(clear))
+}
+
+fn unknown(clear: &[u8]) -> Request {
+    post(format!("v=1&payload={}", base64(&gzip(clear))).as_bytes())
+}
+
+type Wrap = fn(&[u8]) -> Request;
+
+/// A clear text of each format, and how it is packed.
+const CLEAR: &[(&[u8], Wrap)] = &[
+    (br#"{"H":{"imei":"1","pkg":"a.b"},"B":[{"H":{"event":"e","e_ts":1},"B":{"url":"http://x"}},{"H":{},"B":[]}]}"#, miui),
+    (br#"[{"H":{"event":"e","app_id":"1","e_ts":1795248000123},"B":{"a":[1,{"b":"\u0041"}]}},{"H":{},"B":{}}]"#, post),
+    (br#"[{"startTS":1,"endTS":2,"content":[{"category":"c","values":[{"key":"k","params":{"a":1}},{}]}]},{}]"#, mistat),
+    (br#"{"header":{"os":"x","a":[1,2]},"analytics":{"ekv":[{"id":1}]},"push":{}}"#, umeng),
+    (b"\0\x08commonXX\0\0\x07\xd1\0\0\0\x09rec1\x01rec2\0\0\0\x01\0\0\0\x03abc", ut),
+    (br#"{"__topic__":"t","__logs__":[{"a":"{\"b\":1}"},{"c":"d"}],"__tags__":{"x":"y"}}"#, sls_deflated),
+    (b"\x0a\x0e\x08\x80\x9f\x85\xd8\x06\x12\x06\x0a\x01a\x12\x01b\x1a\x05topic\x22\x01s\x32\x06\x0a\x01k\x12\x01v", sls_deflated),
+    (br#"[{"event":"e","properties":{"token":"t","time":1.5}},{"$token":"t","$distinct_id":"d","$set":{}}]"#, mixpanel),
+    (br#"{"a":"{\"b\":\"aHR0cHM6Ly9leGFtcGxlLm9yZy8/cT0xMjM=\"}","c":"x=1&url=http%3A%2F%2Fx"}"#, unknown),
+    (b"\x08\x01\x12\x12\x0a\x10asha@example.org\x1a\x04word\x25\x01\0\0\0", unknown),
+];
+
+#[test]
+fn forty_thousand_mutated_requests_are_survived() {
+    let mut random = Random(0x0064_6563_6f64_6572);
+    let samples = samples();
+    for round in 0..40_000 {
+        let mut request = if round % 4 == 0 {
+            let mut request = samples[random.below(samples.len())].request.clone();
+            if random.below(4) == 0 {
+                let mut target = std::mem::take(&mut request.target).into_bytes();
+                mutate(&mut random, &mut target);
+                request.target = String::from_utf8_lossy(&target).into_owned();
+            }
+            if request.body.is_empty() {
+                request.body.push(b'x');
+            }
+            mutate(&mut random, &mut request.body);
+            request
+        } else {
+            let (clear, wrap) = CLEAR[random.below(CLEAR.len())];
+            let mut clear = clear.to_vec();
+            mutate(&mut random, &mut clear);
+            wrap(&clear)
+        };
+        request.body_size = request.body.len() as u64;
+        request.cut = random.below(8) == 0;
+        check(&request);
+    }
+}
+
+#[test]
+fn every_truncation_of_what_is_packed_is_survived() {
+    for (clear, wrap) in CLEAR {
+        let all = decode(&wrap(clear));
+        assert_eq!(all.state, State::Decoded, "{all:?}");
+        for end in 0..clear.len() {
+            check(&wrap(&clear[..end]));
+        }
+        let most = decode(&wrap(&clear[..clear.len() - 1]));
+        assert_eq!(most.protocol, all.protocol, "{most:?}");
+    }
+}
+
+#[test]
+fn mutated_lz4_and_zstd_are_survived() {
+    let mut random = Random(0x007a_7374_6c7a);
+    let packed = |part: &str| {
+        let found = samples().into_iter().find(|Sample { name, .. }| name.contains(part));
+        found.unwrap().request.body
+    };
+    let (lz4, zstd) = (packed("sdk-0.9.52-lz4"), packed("zstd"));
+    for _ in 0..20_000 {
+        let mut body = lz4.clone();
+        mutate(&mut random, &mut body);
+        let size = random.below(2000);
+        assert!(lz::lz4(&body, size).bytes.len() <= size);
+        let mut body = zstd.clone();
+        mutate(&mut random, &mut body);
+        assert!(lz::zstd(&body).bytes.len() <= limits::UNPACKED);
+    }
+}
+
+/// Every code among the problems of the request and of its events.
+fn codes(decoded: &Decoded) -> Vec<ProblemCode> {
+    let within = decoded.events.iter().flat_map(|e| &e.problems);
+    decoded.problems.iter().chain(within).map(|p| p.code).collect()
+}
+
+#[test]
+fn bombs_are_named_and_not_unpacked() {
+    let spaces = vec![b' '; limits::UNPACKED + 1];
+    let packed = gzip(&spaces);
+    let lz4 = [b"\x1f \x01\x00".as_slice(), &[255; 40_000], b"\x00\x50     "].concat();
+    let zstd = [b"\x28\xb5\x2f\xfd\x00\x38".as_slice(), &b"\x02\x00\x10a".repeat(70)].concat();
+    for (protocol, request) in [
+        (Protocol::Umeng, umeng(&spaces)),
+        (Protocol::Ut, ut(&spaces)),
+        (Protocol::Sls, sls("lz4", usize::MAX, &lz4)),
+        (Protocol::Sls, sls("zstd", 1, &zstd)),
+        (Protocol::Sls, sls_deflated(&spaces)),
+        (Protocol::Unknown, post(&packed)),
+        (Protocol::Unknown, unknown(&spaces)),
+    ] {
+        let decoded = decode(&request);
+        assert_eq!(decoded.protocol, protocol);
+        let kept: usize =
+            decoded.events.iter().flat_map(|e| &e.fields).map(|f| f.value.len()).sum();
+        assert!(kept < 1000, "{protocol} {kept}");
+        let silent = protocol == Protocol::Unknown && decoded.state == State::Undecodable;
+        assert!(codes(&decoded).contains(&ProblemCode::TooLarge) || silent, "{protocol}");
+        check(&request);
+    }
+    let mut request = miui(&spaces);
+    request.target = "/track/v1".into();
+    let decoded = decode(&request);
+    assert_eq!((decoded.protocol, decoded.state), (Protocol::MiuiAnalytics, State::Undecodable));
+    assert!(codes(&decoded).contains(&ProblemCode::TooLarge));
+}
+
+#[test]
+fn many_bombs_cost_what_a_few_do() {
+    // Whole megabytes that fit, and are then no longer unpacked.
+    let bomb = base64(&gzip(&vec![b' '; 4 * 1024 * 1024]));
+    let form = (0..60).fold("url=http://x".to_owned(), |form, n| format!("{form}&p{n}={bomb}"));
+    let decoded = decode(&post(form.as_bytes()));
+    let large = codes(&decoded).into_iter().filter(|c| *c == ProblemCode::TooLarge).count();
+    let most = 60 - limits::NESTED / (4 * 1024 * 1024);
+    assert!((most..=60).contains(&large), "{large}");
+}
+
+#[test]
+fn nesting_ends_at_its_bound() {
+    let clear = br#"{"url":"https://example.org/"}"#.to_vec();
+    let nest = |levels: usize, step: fn(&[u8]) -> Vec<u8>| {
+        (0..levels).fold(clear.clone(), |inner, _| step(&inner))
+    };
+    let steps: [fn(&[u8]) -> Vec<u8>; 3] = [
+        gzip,
+        |inner| base64(inner).into_bytes(),
+        |inner| serde_json::json!({ "a": String::from_utf8_lossy(inner) }).to_string().into_bytes(),
+    ];
+    for step in steps {
+        let shallow = decode(&post(&nest(3, step)));
+        let url = shallow.events[0].fields.iter().find(|f| f.value == "https://example.org/");
+        assert!(url.is_some(), "{shallow:?}");
+        let deep = nest(limits::NESTING + 4, step);
+        check(&post(&deep));
+        let form = format!("url=http://x/&deep={}", base64(&deep));
+        let decoded = decode(&post(form.as_bytes()));
+        assert!(codes(&decoded).contains(&ProblemCode::TooDeep), "{decoded:?}");
+    }
+    for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
+        let text = format!("{}1{}", open.repeat(50_000), close.repeat(50_000));
+        check(&post(text.as_bytes()));
+        for (_, wrap) in CLEAR {
+            check(&wrap(text.as_bytes()));
+        }
+    }
+    let message = (0..2000).fold(b"\x0a\x04word".to_vec(), |inner, _| binary(&inner));
+    check(&post(&message));
+}
+
+#[test]
+fn no_request_gives_more_events_than_the_bound() {
+    let most = limits::EVENTS_PER_REQUEST;
+    let list = |item: &str| format!("[{item}{}]", format!(",{item}").repeat(most + 10));
+    let log = b"\x0a\x0e\x08\x80\x9f\x85\xd8\x06\x12\x06\x0a\x01a\x12\x01b";
+    let group = [log.repeat(most + 10).as_slice(), b"\x1a\x05topic"].concat();
+    let values = list(r#"{"key":"k"}"#);
+    let record =
+        [b"\0\0\0\0\0\x01".as_slice(), &6000u32.to_be_bytes(), &b"a\x01".repeat(3000)].concat();
+    for request in [
+        post(list(r#"{"H":{"event":"e"},"B":{}}"#).as_bytes()),
+        miui(format!(r#"{{"H":{{}},"B":{}}}"#, list(r#"{"H":{},"B":{}}"#)).as_bytes()),
+        mistat(
+            format!(r#"[{{"content":[{{"values":{values}}},{{"values":{values}}}]}}]"#).as_bytes(),
+        ),
+        sls_deflated(&group),
+        sls_deflated(format!(r#"{{"__logs__":{}}}"#, list("{\"a\":\"b\"}")).as_bytes()),
+        mixpanel(list(r#"{"event":"e","properties":{"token":"t"}}"#).as_bytes()),
+        ut(&record),
+    ] {
+        let decoded = decode(&request);
+        assert_eq!(decoded.events.len(), most, "{}", decoded.protocol);
+        assert!(codes(&decoded).contains(&ProblemCode::TooLarge), "{}", decoded.protocol);
+    }
+    let group = decode(&sls_deflated(&group));
+    assert_eq!(group.events[0].event.as_deref(), Some("topic"));
+}

@@ -1,0 +1,223 @@
+//! MiStat, versions 1 and 2 of its form: `stat_value` is AES-128 under a key that derives from other
+//! fields of the same form. Never needs the signature, whose making is not known.
+//!
+//! Evidence: the rule for `mistatv=3` was checked on a capture of others that may not be shown here;
+//! that for `mistatv=5` was read in a description. The vectors are synthetic.
+
+use super::cipher::{self, Block};
+use super::form::Form;
+use super::json::{self, Flat};
+use super::report::{Report, hex, is_json, json_moment, pairs, text};
+use super::{Decoded, Input};
+use crate::event::{Check, ProblemCode, Protocol, Time};
+use crate::limits;
+use md5::{Digest as _, Md5};
+
+const DECODER: &str = "mistat/1";
+
+pub(super) fn decode(input: &Input<'_>) -> Option<Decoded> {
+    let forms = [("form", &input.form), ("query", &input.query)];
+    forms.into_iter().find_map(|(place, form)| carried(input, place, form))
+}
+
+/// The fields that make the key.
+struct Seeds<'a> {
+    app_id: &'a str,
+    app_key: &'a str,
+    device_id: &'a str,
+}
+
+impl Seeds<'_> {
+    fn key(&self) -> Block {
+        derive(&format!("seed:{}-{}-{}", self.app_id, self.app_key, self.device_id))
+    }
+
+    fn iv(&self) -> Block {
+        derive(&format!("seed:{}-{}-{}", self.device_id, self.app_key, self.app_id))
+    }
+}
+
+/// The first 16 of the upper-case hex digits of the MD5, as text.
+fn derive(seed: &str) -> Block {
+    let digest = Md5::digest(seed.as_bytes());
+    let mut digits = [0; 16];
+    for (place, digit) in digits.iter_mut().enumerate() {
+        let byte = digest[place / 2];
+        let nibble = if place % 2 == 0 { byte >> 4 } else { byte & 15 };
+        *digit = b"0123456789ABCDEF"[usize::from(nibble)];
+    }
+    digits
+}
+
+fn carried(input: &Input<'_>, place: &str, form: &Form) -> Option<Decoded> {
+    let value = form.get("stat_value")?;
+    let seeds = Seeds {
+        app_id: form.get("app_id")?,
+        app_key: form.get("app_key")?,
+        device_id: form.get("device_id")?,
+    };
+    let mode = form.get("mistatv").map(str::trim);
+    let mut report = Report::new(input, Protocol::Mistat, DECODER);
+    if form.get("sign").is_none() && !input.cut {
+        report.check("sign", Check::Absent);
+    }
+    report.beside(pairs(place, form, &["stat_value"]));
+    let path = format!("{place}.stat_value");
+    let (closed, broken) = hex(value.trim());
+    let open = |iv: Option<Block>| {
+        let clear = cipher::decrypt(&seeds.key(), iv.as_ref(), &closed);
+        is_json(&clear.bytes).then_some(clear)
+    };
+    // What the bytes decrypt to decides, not the declared mode.
+    let (ecb, cbc) = (|| open(None), || open(Some(seeds.iv())));
+    let clear = if mode == Some("5") { cbc().or_else(ecb) } else { ecb().or_else(cbc) };
+    if let Some(code) = broken {
+        report.problem(code, &path);
+    }
+    let Some(clear) = clear else {
+        match mode {
+            None | Some("3" | "5") if broken.is_none() => {
+                report.problem(ProblemCode::Malformed, &path);
+            }
+            None | Some("3" | "5") => {}
+            Some(_) => report.problem(ProblemCode::Unsupported, &format!("{place}.mistatv")),
+        }
+        return Some(report.read());
+    };
+    let (text, replaced) = text(&clear.bytes, input.cut || clear.error.is_some());
+    if let Some(code) = clear.error.map(|e| e.code()).or(replaced).filter(|_| broken.is_none()) {
+        report.problem(code, &path);
+    }
+    let counts = sessions(&mut report, &text, &path);
+    report.check("size", counts.check(form.get("size")));
+    Some(report.read())
+}
+
+/// How many of each the clear text holds. The descriptions do not say which of them `size` counts.
+#[derive(Default)]
+struct Counts {
+    sessions: usize,
+    contents: usize,
+    values: usize,
+}
+
+impl Counts {
+    fn check(&self, declared: Option<&str>) -> Check {
+        let Some(declared) = declared else { return Check::Absent };
+        let declared = declared.trim().parse().ok();
+        let counted = [self.values, self.contents, self.sessions];
+        if counted.into_iter().any(|c| declared == Some(c)) { Check::Ok } else { Check::Mismatch }
+    }
+}
+
+fn sessions(report: &mut Report, text: &str, path: &str) -> Counts {
+    let mut counts = Counts::default();
+    let single = || json::Parts { items: vec![text], problem: None };
+    let listed = text.starts_with('[');
+    let parts = if listed { json::list(text, limits::EVENTS_PER_REQUEST) } else { single() };
+    for (place, session) in parts.items.iter().enumerate() {
+        counts.sessions += 1;
+        if session.starts_with('{') {
+            let mut rest = Flat::default();
+            contents(report, session, &mut rest, &mut counts);
+        } else {
+            report.problem(ProblemCode::Malformed, &format!("{path}.{place}"));
+        }
+    }
+    if let Some(code) = parts.problem {
+        report.problem(code, path);
+    }
+    counts
+}
+
+/// Members of an object apart from the one named `inner`, as leaves, and that one's items.
+fn split<'a>(
+    report: &mut Report,
+    text: &'a str,
+    inner: &str,
+    flat: &mut Flat,
+) -> Option<Vec<&'a str>> {
+    let members = json::object(text, limits::FIELDS_PER_EVENT);
+    let mut items = None;
+    for (key, value) in members.items {
+        if key == inner && value.starts_with('[') && items.is_none() {
+            let list = json::list(value, limits::EVENTS_PER_REQUEST);
+            if list.problem == Some(ProblemCode::TooLarge) {
+                report.problem(ProblemCode::TooLarge, inner);
+            }
+            items = Some(list.items);
+        } else {
+            flat.add_text(&mut report.budget, &key, &key, value);
+        }
+    }
+    if let Some(code) = members.problem {
+        flat.problem(code, "");
+    }
+    items
+}
+
+fn contents(report: &mut Report, session: &str, outer: &mut Flat, counts: &mut Counts) {
+    let time = started(session);
+    let items = split(report, session, "content", outer).unwrap_or_default();
+    if items.is_empty() {
+        return report.event(None, time, std::mem::take(outer));
+    }
+    for content in items {
+        if report.is_full("content") {
+            return;
+        }
+        counts.contents += 1;
+        let mut flat = Flat::default();
+        let values = split(report, content, "values", &mut flat).unwrap_or_default();
+        if values.is_empty() {
+            let event = joined(report, [outer, &flat]);
+            report.event(None, time, event);
+        }
+        counts.values += values.len();
+        for value in values {
+            if report.is_full("content") {
+                break;
+            }
+            let mut event = joined(report, [outer, &flat]);
+            let members = json::object(value, limits::FIELDS_PER_EVENT);
+            for (key, text) in &members.items {
+                event.add_text(&mut report.budget, key, key, text);
+            }
+            if let Some(code) = members.problem {
+                event.problem(code, "");
+            }
+            let key = members.items.iter().find(|(name, _)| name == "key");
+            report.event(key.and_then(|(_, text)| json::unquote(text)), time, event);
+        }
+    }
+}
+
+/// Leaves and problems of both.
+fn joined(report: &mut Report, of: [&Flat; 2]) -> Flat {
+    let mut event = Flat::default();
+    for leaf in of.iter().flat_map(|flat| &flat.leaves) {
+        let (path, key) = (&leaf.path, &leaf.key);
+        event.put(&mut report.budget, path, key, leaf.value.clone(), leaf.text);
+    }
+    for problem in of.iter().flat_map(|flat| &flat.problems) {
+        event.problem(problem.code, &problem.path);
+    }
+    event
+}
+
+fn started(session: &str) -> Option<Time> {
+    let members = json::object(session, limits::FIELDS_PER_EVENT);
+    let start = members.items.iter().find(|(name, _)| name == "startTS")?;
+    json_moment(start.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_the_first_half_of_an_upper_case_digest() {
+        // printf 'seed:a-b-c' | md5sum
+        assert_eq!(&derive("seed:a-b-c"), b"2C0B0F85CFD84CC7");
+    }
+}
