@@ -39,7 +39,11 @@ pub(super) fn decode(input: &Input<'_>) -> Option<Decoded> {
     if !(structured || telling) {
         return None;
     }
-    event.problems = unwrap.flat.problems;
+    for problem in unwrap.flat.problems {
+        if !event.problems.contains(&problem) {
+            event.problems.push(problem);
+        }
+    }
     Some(Decoded {
         state: State::Decoded,
         protocol: Protocol::Unknown,
@@ -71,9 +75,17 @@ impl Unwrap {
         Mark(self.flat.leaves.len(), self.flat.problems.len())
     }
 
+    /// That something was too deep or too large to look into stays.
     fn back(&mut self, mark: &Mark) {
         self.flat.leaves.truncate(mark.0);
-        self.flat.problems.truncate(mark.1);
+        let tried = self.flat.problems.split_off(mark.1.min(self.flat.problems.len()));
+        let bound = |code| matches!(code, ProblemCode::TooDeep | ProblemCode::TooLarge);
+        let stays = tried.into_iter().filter(|p| bound(p.code));
+        for problem in stays {
+            if !self.flat.problems.contains(&problem) {
+                self.flat.problems.push(problem);
+            }
+        }
     }
 
     fn body(&mut self, body: &[u8]) -> bool {
@@ -183,7 +195,7 @@ impl Unwrap {
     }
 
     fn json(&mut self, path: &str, key: &str, text: &str, depth: usize) -> bool {
-        let mut inner = Flat::default();
+        let mut inner = Flat::uncut();
         inner.add_text(&mut self.budget, path, key, text);
         let broken = inner.problems.iter().any(|p| p.code == ProblemCode::Malformed);
         if inner.leaves.is_empty() || broken && inner.leaves.len() < 2 {
@@ -191,7 +203,9 @@ impl Unwrap {
         }
         let mut named = false;
         for leaf in inner.leaves {
-            named |= leaf.key != key;
+            // Items of a list bear the list's name.
+            let own = leaf.path.len() > path.len() && leaf.path.ends_with(&leaf.key);
+            named |= own && !leaf.key.is_empty();
             self.leaf(leaf, depth + 1);
         }
         for problem in inner.problems {
@@ -202,29 +216,15 @@ impl Unwrap {
 
     fn leaf(&mut self, leaf: Leaf, depth: usize) {
         let worth = leaf.text && leaf.value.len() >= BASE64_TEXT;
-        if worth && self.inner(&leaf.path, &leaf.key, &leaf.value, depth) {
+        if worth && self.text(&leaf.path, &leaf.key, &leaf.value, depth) {
             return;
         }
         self.flat.put(&mut self.budget, &leaf.path, &leaf.key, leaf.value, leaf.text);
     }
 
-    /// As [`Self::text`], leaving no trace where nothing was inside.
-    fn inner(&mut self, path: &str, key: &str, text: &str, depth: usize) -> bool {
-        let mark = self.mark();
-        if self.text(path, key, text, depth) {
-            return true;
-        }
-        // That it was too deep or too large to look into is worth telling.
-        let kept = self.flat.problems.get(mark.1..).unwrap_or_default().first().cloned();
-        self.back(&mark);
-        let bound = |code| matches!(code, ProblemCode::TooDeep | ProblemCode::TooLarge);
-        self.flat.problems.extend(kept.filter(|p| bound(p.code)));
-        false
-    }
-
     /// A value of a form or query: shown as it is where nothing is inside.
     fn value(&mut self, path: &str, key: &str, value: &str, depth: usize) -> bool {
-        let inside = value.len() >= 2 && self.inner(path, key, value, depth);
+        let inside = value.len() >= 2 && self.text(path, key, value, depth);
         if !inside && !value.is_empty() {
             self.flat.put(&mut self.budget, path, key, value.to_owned(), true);
         }

@@ -234,10 +234,17 @@ pub struct Flat {
     pub leaves: Vec<Leaf>,
     /// With paths below the event.
     pub problems: Vec<Problem>,
+    /// Values are not cut.
+    whole: bool,
     full: bool,
 }
 
 impl Flat {
+    /// One that does not cut values, for whoever looks into them; the budget alone bounds it.
+    pub fn uncut() -> Self {
+        Self { whole: true, ..Self::default() }
+    }
+
     /// Notes what could not be read.
     pub fn problem(&mut self, code: ProblemCode, path: &str) {
         if self.problems.len() < limits::FIELDS_PER_EVENT {
@@ -348,7 +355,7 @@ impl Flat {
         self.put(budget, path, key, value, quoted);
     }
 
-    /// Adds one leaf, its value cut to [`limits::FIELD_VALUE`].
+    /// Adds one leaf, its value cut to [`limits::FIELD_VALUE`] unless it stays whole.
     pub fn put(
         &mut self,
         budget: &mut Budget,
@@ -357,7 +364,7 @@ impl Flat {
         mut value: String,
         text: bool,
     ) {
-        if value.len() > limits::FIELD_VALUE {
+        if value.len() > limits::FIELD_VALUE && !self.whole {
             value = cut(&value, limits::FIELD_VALUE).to_owned();
             self.problem(ProblemCode::TooLarge, path);
         }
