@@ -89,6 +89,7 @@ fn unknown(clear: &[u8]) -> Request {
     post(format!("v=1&payload={}", base64(&gzip(clear))).as_bytes())
 }
 
+type Pack = fn(&[u8]) -> Vec<u8>;
 type Wrap = fn(&[u8]) -> Request;
 
 /// A clear text of each format, and how it is packed.
@@ -217,10 +218,8 @@ fn many_bombs_cost_what_a_few_do() {
 #[test]
 fn nesting_ends_at_its_bound() {
     let clear = br#"{"url":"https://example.org/"}"#.to_vec();
-    let nest = |levels: usize, step: fn(&[u8]) -> Vec<u8>| {
-        (0..levels).fold(clear.clone(), |inner, _| step(&inner))
-    };
-    let steps: [fn(&[u8]) -> Vec<u8>; 3] = [
+    let nest = |levels: usize, step: Pack| (0..levels).fold(clear.clone(), |inner, _| step(&inner));
+    let steps: [Pack; 3] = [
         gzip,
         |inner| base64(inner).into_bytes(),
         |inner| serde_json::json!({ "a": String::from_utf8_lossy(inner) }).to_string().into_bytes(),

@@ -36,7 +36,11 @@ impl Report {
 
     /// Leaves that each event gets.
     pub(super) fn beside(&mut self, leaves: Vec<Leaf>) {
-        self.beside.extend(leaves);
+        for mut leaf in leaves {
+            // Cut once instead of for each event, still visibly longer than the bound.
+            leaf.value.truncate(leaf.value.floor_char_boundary(limits::FIELD_VALUE + 4));
+            self.beside.push(leaf);
+        }
     }
 
     pub(super) fn problem(&mut self, code: ProblemCode, path: &str) {
