@@ -36,20 +36,23 @@ pub(super) fn decode(input: &Input<'_>) -> Option<Decoded> {
     let mut event = DecodedEvent { app_hint: hint, fields, ids, ..DecodedEvent::default() };
     ids::add_within(&mut event);
     let telling = event.fields.iter().any(|f| f.kind != Kind::Other) || !event.ids.is_empty();
-    if !(structured || telling) {
-        return None;
-    }
     for problem in unwrap.flat.problems {
         if !event.problems.contains(&problem) {
             event.problems.push(problem);
         }
+    }
+    let mut problems = input.problems.clone();
+    if !(structured || telling) {
+        // What stood in the way may still be worth telling.
+        problems.extend(event.problems);
+        return Some(Decoded::unknown(problems));
     }
     Some(Decoded {
         state: State::Decoded,
         protocol: Protocol::Unknown,
         decoder: DECODER,
         checks: BTreeMap::new(),
-        problems: input.problems.clone(),
+        problems,
         events: vec![event],
     })
 }

@@ -79,13 +79,21 @@ pub(super) fn is_zstd(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
 }
 
-/// One Zstandard frame (RFC 8878). Its checksum is not compared. Of a frame that was cut, the last
-/// window is lost.
+/// One Zstandard frame (RFC 8878). Its checksum is not compared. Of a frame that was cut, the whole
+/// blocks come out.
 pub(super) fn zstd(packed: &[u8]) -> Unpacked<'static> {
+    let whole = frame(packed);
+    match mended(packed).filter(|_| whole.error == Some(UnpackError::Truncated)) {
+        Some(mended) => Unpacked { bytes: frame(&mended).bytes, ..whole },
+        None => whole,
+    }
+}
+
+fn frame(packed: &[u8]) -> Unpacked<'static> {
     let failed = |error| Unpacked { bytes: Cow::Borrowed(&[]), error: Some(error) };
     // The decoder reserves the window before it reads any data.
-    match window(packed) {
-        Ok(size) if size <= limits::ZSTD_WINDOW => {}
+    match header(packed) {
+        Ok(Header { window, .. }) if window <= limits::ZSTD_WINDOW => {}
         Ok(_) => return failed(UnpackError::TooLarge),
         Err(error) => return failed(error),
     }
@@ -104,6 +112,29 @@ pub(super) fn zstd(packed: &[u8]) -> Unpacked<'static> {
     Unpacked { bytes: Cow::Owned(out), error }
 }
 
+/// The frame up to its last whole block, that one marked as the last and the checksum as absent: the
+/// decoder keeps a window back until the frame ends.
+fn mended(packed: &[u8]) -> Option<Vec<u8>> {
+    let mut at = header(packed).ok()?.size;
+    let mut last = None;
+    // Each turn takes a block's header at least (RFC 8878 §3.1.1.2).
+    while let Some(&[b0, b1, b2]) = packed.get(at..).and_then(|rest| rest.first_chunk()) {
+        let head = u32::from_le_bytes([b0, b1, b2, 0]);
+        let size = if head >> 1 & 3 == 1 { 1 } else { head >> 3 };
+        let end = at + 3 + usize::try_from(size).ok()?;
+        if end > packed.len() {
+            break;
+        }
+        last = Some((at, end));
+        at = end;
+    }
+    let (at, end) = last?;
+    let mut frame = packed.get(..end)?.to_vec();
+    *frame.get_mut(at)? |= 1;
+    *frame.get_mut(4)? &= !4;
+    Some(frame)
+}
+
 /// Tells whether the decoder wanted more than there was.
 struct Source<'a> {
     rest: &'a [u8],
@@ -118,20 +149,33 @@ impl std::io::Read for Source<'_> {
     }
 }
 
-/// Window size that the frame's header asks for, bytes (RFC 8878 §3.1.1.1).
-fn window(packed: &[u8]) -> Result<u64, UnpackError> {
+/// What a frame's header says.
+struct Header {
+    /// Bytes that must be held to unpack it.
+    window: u64,
+    /// Bytes of the header itself, the magic number included.
+    size: usize,
+}
+
+/// RFC 8878 §3.1.1.1.
+fn header(packed: &[u8]) -> Result<Header, UnpackError> {
     let [_, _, _, _, descriptor, rest @ ..] = packed else { return Err(UnpackError::Truncated) };
     let single = descriptor & 0x20 != 0;
+    let dictionary = [0, 1, 2, 4][usize::from(descriptor & 3)];
+    let content = match descriptor >> 6 {
+        0 => usize::from(single),
+        flag => 1 << flag,
+    };
     if !single {
         let &byte = rest.first().ok_or(UnpackError::Truncated)?;
         let base = 1u64 << (10 + (byte >> 3));
-        return Ok(base + base / 8 * u64::from(byte & 7));
+        let window = base + base / 8 * u64::from(byte & 7);
+        return Ok(Header { window, size: 6 + dictionary + content });
     }
-    let skip = [0, 1, 2, 4][usize::from(descriptor & 3)];
-    let count = [1, 2, 4, 8][usize::from(descriptor >> 6)];
-    let size = rest.get(skip..skip + count).ok_or(UnpackError::Truncated)?;
-    let size = size.iter().rev().fold(0, |size, byte| size << 8 | u64::from(*byte));
-    Ok(if count == 2 { size + 256 } else { size })
+    let size = rest.get(dictionary..dictionary + content).ok_or(UnpackError::Truncated)?;
+    let window = size.iter().rev().fold(0, |size, byte| size << 8 | u64::from(*byte));
+    let window = if content == 2 { window + 256 } else { window };
+    Ok(Header { window, size: 5 + dictionary + content })
 }
 
 #[cfg(test)]
@@ -184,6 +228,11 @@ mod tests {
         assert_eq!(zstd(FRAME), unpacked(b"abc", None));
         for end in 0..FRAME.len() {
             assert_eq!(zstd(&FRAME[..end]).error, Some(UnpackError::Truncated), "{end}");
+        }
+        let two = [&FRAME[..6], b"\x18\0\0abc", &FRAME[6..]].concat();
+        assert_eq!(zstd(&two), unpacked(b"abcabc", None));
+        for end in 12..two.len() {
+            assert_eq!(zstd(&two[..end]), unpacked(b"abc", Some(UnpackError::Truncated)), "{end}");
         }
         let mut broken = FRAME.to_vec();
         broken[6] |= 6;

@@ -44,8 +44,10 @@ impl Report {
     }
 
     pub(super) fn problem(&mut self, code: ProblemCode, path: &str) {
-        if self.decoded.problems.len() < limits::FIELDS_PER_EVENT {
-            self.decoded.problems.push(problem(code, path));
+        let problem = problem(code, path);
+        let room = self.decoded.problems.len() < limits::FIELDS_PER_EVENT;
+        if room && !self.decoded.problems.contains(&problem) {
+            self.decoded.problems.push(problem);
         }
     }
 
