@@ -18,25 +18,38 @@ struct Rule {
     /// Field name, compared without ASCII case; with a dot in it the whole path. A trailing `*`
     /// for a prefix.
     name: &'static str,
+    /// Whether there is a dot in it.
+    path: bool,
     /// Whether the value must be a web address.
     web: bool,
     kind: Kind,
 }
 
+const fn dotted(name: &str) -> bool {
+    let mut rest = name.as_bytes();
+    while let [byte, tail @ ..] = rest {
+        if *byte == b'.' {
+            return true;
+        }
+        rest = tail;
+    }
+    false
+}
+
 const fn any(name: &'static str, kind: Kind) -> Rule {
-    Rule { protocol: None, event: "", name, web: false, kind }
+    Rule { protocol: None, event: "", name, path: dotted(name), web: false, kind }
 }
 
 const fn web(name: &'static str, kind: Kind) -> Rule {
-    Rule { protocol: None, event: "", name, web: true, kind }
+    Rule { protocol: None, event: "", name, path: dotted(name), web: true, kind }
 }
 
 const fn of(protocol: Protocol, name: &'static str, kind: Kind) -> Rule {
-    Rule { protocol: Some(protocol), event: "", name, web: false, kind }
+    Rule { protocol: Some(protocol), event: "", name, path: dotted(name), web: false, kind }
 }
 
 const fn within(event: &'static str, name: &'static str, kind: Kind) -> Rule {
-    Rule { protocol: None, event, name, web: false, kind }
+    Rule { protocol: None, event, name, path: dotted(name), web: false, kind }
 }
 
 #[rustfmt::skip]
@@ -291,7 +304,7 @@ const RULES: &[Rule] = &[
 
     // Where the format is unknown, so is what an address means: better one shown too many than a
     // visited page that nobody sees.
-    Rule { protocol: Some(Unknown), event: "", name: "*", web: true, kind: VisitedPage },
+    Rule { protocol: Some(Unknown), event: "", name: "*", path: false, web: true, kind: VisitedPage },
 ];
 
 /// What senders write where they have nothing to say; the last four are those of the Sensors
@@ -305,15 +318,18 @@ const NOTHING: &[&str] = &[
 /// What the field at `path`, nearest name `name`, tells. [`Kind::Other`] where no rule speaks or
 /// the value says nothing.
 pub fn kind(protocol: Protocol, event: &str, path: &str, name: &str, value: &str) -> Kind {
-    let mut rules = RULES.iter().filter(|_| !NOTHING.contains(&value));
-    rules.find(|r| r.fits(protocol, event, path, name, value)).map_or(Kind::Other, |r| r.kind)
+    if NOTHING.contains(&value) {
+        return Kind::Other;
+    }
+    // Hundreds of rules for each field: what is cheapest to compare comes first.
+    let mut rules = RULES.iter().filter(|r| r.protocol.is_none_or(|p| p == protocol));
+    rules.find(|r| r.fits(event, path, name, value)).map_or(Kind::Other, |r| r.kind)
 }
 
 impl Rule {
-    fn fits(&self, protocol: Protocol, event: &str, path: &str, name: &str, value: &str) -> bool {
-        let subject = if self.name.contains('.') { path } else { name };
+    fn fits(&self, event: &str, path: &str, name: &str, value: &str) -> bool {
+        let subject = if self.path { path } else { name };
         matches(self.name, subject)
-            && self.protocol.is_none_or(|p| p == protocol)
             && (self.event.is_empty() || matches(self.event, event))
             && (!self.web || is_web_address(value))
     }
