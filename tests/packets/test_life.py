@@ -21,7 +21,8 @@ POLICY = policy.text()
 @pytest.fixture
 def file(bare_lab: Lab, request: pytest.FixtureRequest) -> Path:
     """A database path of this test's own."""
-    return bare_lab.directory / f"{request.node.name}.db"
+    name = "".join(c if c.isalnum() else "-" for c in request.node.name)
+    return bare_lab.directory / f"{name[:80]}.db"
 
 
 @contextmanager
@@ -121,6 +122,33 @@ def test_missing_rights_are_one_line(bare_lab: Lab, file: Path) -> None:
     process = Muzzle(bare_lab.phone, open_file / "db", policy_file, wait=False, uid=10111)
     line = ends_with_one_line(process)
     assert "root" in line or "CAP_NET_ADMIN" in line, line
+
+
+@pytest.mark.parametrize("content", [b"only text " * 150, b"SQLite format 3\0" + b"x" * 4096])
+def test_a_broken_database_is_one_line_and_stays(bare_lab: Lab, file: Path, content: bytes) -> None:
+    file.write_bytes(content)
+    process = bare_lab.start_muzzle(POLICY, file, wait=False)
+    assert file.name in ends_with_one_line(process)
+    assert file.read_bytes() == content
+
+
+def test_a_missing_tun_device_is_one_line(bare_lab: Lab, file: Path) -> None:
+    policy_file = bare_lab.policy_file(POLICY)
+    script = 'mount -t tmpfs none /dev/net && exec "$@"'
+    command = [str(muzzle.program()), "run", "--db", str(file), "--policy", str(policy_file)]
+    done = bare_lab.phone.run(
+        ["unshare", "--mount", "sh", "-c", script, "sh", *command, "--upstream", network.RESOLVER4],
+        timeout=20,
+    )
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done
+    assert "/dev/net/tun is missing" in done.stderr
+
+
+def test_a_list_with_an_error_is_one_line_with_its_place(bare_lab: Lab, file: Path) -> None:
+    own = bare_lab.directory / "own.csv"
+    own.write_text("# list: own\n# version: 1\nhost,perhaps\n")
+    process = bare_lab.start_muzzle(POLICY, file, wait=False, extra=("--signatures", str(own)))
+    assert "own.csv:3:" in ends_with_one_line(process)
 
 
 def test_a_database_in_use_is_one_line(bare_lab: Lab, file: Path) -> None:

@@ -2,13 +2,13 @@
 //! owner's policy makes of the answer is not its matter.
 
 use super::Failure;
+use super::files::host_table;
 use crate::event::Protocol;
-use crate::limits;
-use crate::signatures::{Category, HostTable, Listing, Rule, parse_list};
+use crate::signatures::{Category, HostTable, Listing, Rule};
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
-use std::io::{self, ErrorKind, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, ErrorKind, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Tell which rule speaks about a host, and what it does
@@ -32,8 +32,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
-    let extended = args.signatures.as_deref().map(extend).transpose()?;
-    let table = extended.as_ref().unwrap_or_else(|| HostTable::builtin());
+    let table = &host_table(args.signatures.as_deref())?;
     let hosts: Vec<_> = args.hosts.iter().map(|input| host(input)).collect();
     let answers: Vec<_> = hosts.iter().map(|host| Answer::new(table, host)).collect();
     let mut out = anstream::stdout().lock();
@@ -57,23 +56,6 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         }
         _ => Ok(ExitCode::from(u8::from(answers.iter().any(|answer| !answer.known)))),
     }
-}
-
-/// The built-in lists and that of a file.
-fn extend(file: &Path) -> Result<HostTable, Failure> {
-    let failed = |error: &dyn std::fmt::Display| {
-        Failure::with_code(2, format!("{}: {error}", file.display()))
-    };
-    let mut text = String::new();
-    std::fs::File::open(file)
-        .and_then(|f| f.take(limits::CONFIG_FILE + 1).read_to_string(&mut text))
-        .map_err(|e| failed(&e))?;
-    if text.len() as u64 > limits::CONFIG_FILE {
-        return Err(failed(&format!("larger than {} bytes", limits::CONFIG_FILE)));
-    }
-    let list = parse_list(&text, &file.display().to_string())
-        .map_err(|error| Failure::with_code(2, error))?;
-    HostTable::from_rules(HostTable::builtin().rules().chain(list.rules())).map_err(|e| failed(&e))
 }
 
 /// The host of what somebody typed or pasted: lower case, without scheme, user, port, path and

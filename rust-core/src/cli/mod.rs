@@ -4,6 +4,7 @@
 mod decode;
 mod events;
 mod export;
+mod files;
 mod lookup;
 mod routes;
 mod run;

@@ -1,5 +1,6 @@
 //! `muzzle run`: the core on a Linux TUN.
 
+use super::files::{host_table, read_text};
 use super::routes::{MARK, Routes};
 use super::{Failure, tun};
 use crate::engine::{Config, Engine, Reach, Rules};
@@ -8,12 +9,12 @@ use crate::names::FakePool;
 use crate::policy::{Policy, Warning};
 use crate::signatures::HostTable;
 use crate::store::{Config as StoreConfig, Writer};
-use crate::{io, limits, store};
+use crate::{io, store};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::{IsTerminal, Read};
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -22,8 +23,8 @@ use std::time::Duration;
 /// Watch a TUN interface: stop, record and decode telemetry as the policy says.
 ///
 /// Makes the interface, answers names on 198.18.0.2 and fd6d:757a:7a6c::2, and gives listed names
-/// addresses behind it. Point the system's resolver there. SIGHUP reads the policy again; SIGINT
-/// and SIGTERM end in order.
+/// addresses behind it. Point the system's resolver there. SIGHUP reads policy and list again;
+/// SIGINT and SIGTERM end in order.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  muzzle run --db log.db --policy policy.toml --upstream 192.0.2.53"
@@ -38,6 +39,9 @@ pub(crate) struct Args {
     /// The owner's choices; without it every listed host is blocked for every app
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// A list of hosts of your own; its rows come before the built-in ones
+    #[arg(long, value_name = "FILE")]
+    signatures: Option<PathBuf>,
     /// Resolver to ask for all other names, with or without a port; may be given again.
     /// Without it, those of /etc/resolv.conf
     #[arg(long, value_name = "ADDR")]
@@ -67,11 +71,13 @@ const DNS_PORT: u16 = 53;
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
-    let rules = load_rules(args.policy.as_deref())?;
+    let rules = load_rules(&args)?;
     let resolvers = resolvers(&args.upstream)?;
     let mut store = StoreConfig::new(&args.db);
     store.retention_days = args.keep;
     let writer = Writer::open(store)
+        .map_err(|error| Failure::new(format_args!("{}: {error}", args.db.display())))?;
+    note_lists(&writer, &rules.table)
         .map_err(|error| Failure::new(format_args!("{}: {error}", args.db.display())))?;
     let tun = tun::open(&args.tun)?;
     let deep = args.reach == ReachArg::Deep;
@@ -122,7 +128,7 @@ fn drive(plane: DataPlane, control: &Control, args: &Args) -> Result<io::Snapsho
     anstream::eprintln!("ready: interface {}, database {}", args.tun, args.db.display());
     for signal in &mut signals {
         match signal {
-            SIGHUP => reload(control, args.policy.as_deref()),
+            SIGHUP => reload(control, args),
             _ => control.stop(),
         }
     }
@@ -133,8 +139,8 @@ fn drive(plane: DataPlane, control: &Control, args: &Args) -> Result<io::Snapsho
 }
 
 /// Reads the policy again. A policy with an error changes nothing.
-fn reload(control: &Control, policy: Option<&Path>) {
-    match load_rules(policy) {
+fn reload(control: &Control, args: &Args) {
+    match load_rules(args) {
         Ok(rules) => {
             control.set_rules(rules);
             anstream::eprintln!("policy: read again");
@@ -162,9 +168,9 @@ fn summary(counted: &io::Snapshot) -> String {
     text
 }
 
-fn load_rules(policy: Option<&Path>) -> Result<Rules, Failure> {
-    let table = Arc::new(HostTable::builtin().clone());
-    let policy = match policy {
+fn load_rules(args: &Args) -> Result<Rules, Failure> {
+    let table = Arc::new(host_table(args.signatures.as_deref())?);
+    let policy = match args.policy.as_deref() {
         None => Policy::default(),
         Some(path) => {
             let name = path.display();
@@ -191,21 +197,6 @@ fn words(warning: &Warning) -> String {
             )
         }
     }
-}
-
-/// Reads a file that a person wrote, within [`limits::CONFIG_FILE`].
-pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
-    let name = path.display();
-    let mut text = String::new();
-    let file = std::fs::File::open(path)
-        .map_err(|error| Failure::new(format_args!("{name}: {error}; check the path")))?;
-    let read = file.take(limits::CONFIG_FILE + 1).read_to_string(&mut text);
-    read.map_err(|error| Failure::new(format_args!("{name}: {error}; it must be UTF-8 text")))?;
-    if text.len() as u64 > limits::CONFIG_FILE {
-        let most = limits::CONFIG_FILE / (1024 * 1024);
-        return Err(Failure::new(format_args!("{name}: larger than {most} MB")));
-    }
-    Ok(text)
 }
 
 fn resolvers(given: &[String]) -> Result<Vec<SocketAddr>, Failure> {
@@ -245,6 +236,15 @@ fn parse_resolv_conf(text: &str) -> Vec<SocketAddr> {
         .map(|addr| SocketAddr::new(addr, DNS_PORT))
         .take(3)
         .collect()
+}
+
+/// Writes down which version of each list the events to come were judged by.
+fn note_lists(writer: &Writer, table: &HostTable) -> Result<(), store::StoreError> {
+    let lists: std::collections::BTreeSet<_> = table.rules().map(|rule| rule.list).collect();
+    for (name, version) in lists.into_iter().filter_map(|list| list.split_once('@')) {
+        writer.version(name, version)?;
+    }
+    Ok(())
 }
 
 /// Takes as many descriptors as the system allows: each flow holds one.

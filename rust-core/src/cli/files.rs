@@ -1,0 +1,58 @@
+//! Files that people write: read within a bound, and told about in one line when they are wrong.
+
+use super::Failure;
+use crate::limits;
+use crate::signatures::{HostTable, parse_list};
+use std::io::Read;
+use std::path::Path;
+
+/// Reads a file that a person wrote, within [`limits::CONFIG_FILE`].
+pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
+    let name = path.display();
+    let mut text = String::new();
+    let file = std::fs::File::open(path)
+        .map_err(|error| Failure::with_code(2, format_args!("{name}: {error}; check the path")))?;
+    file.take(limits::CONFIG_FILE + 1).read_to_string(&mut text).map_err(|error| {
+        Failure::with_code(2, format_args!("{name}: {error}; it must be UTF-8 text"))
+    })?;
+    if text.len() as u64 > limits::CONFIG_FILE {
+        let most = limits::CONFIG_FILE / (1024 * 1024);
+        return Err(Failure::with_code(2, format_args!("{name}: larger than {most} MB")));
+    }
+    Ok(text)
+}
+
+/// The built-in lists, and that of a file where one is given; its rows come before theirs.
+pub(crate) fn host_table(list: Option<&Path>) -> Result<HostTable, Failure> {
+    let Some(path) = list else { return Ok(HostTable::builtin().clone()) };
+    let text = read_text(path)?;
+    let list = parse_list(&text, &path.display().to_string())
+        .map_err(|error| Failure::with_code(2, error))?;
+    HostTable::from_rules(HostTable::builtin().rules().chain(list.rules()))
+        .map_err(|error| Failure::with_code(2, format_args!("{}: {error}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_with_an_error_names_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("own.csv");
+        std::fs::write(&path, "# list: own\n# version: 1\nhost,perhaps\n").unwrap();
+        let told = host_table(Some(&path)).unwrap_err().to_string();
+        assert!(told.contains("own.csv:3:"), "{told}");
+    }
+
+    #[test]
+    fn what_is_no_text_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("policy.toml");
+        std::fs::write(&path, b"\xff\xfe").unwrap();
+        let told = read_text(&path).unwrap_err().to_string();
+        assert!(told.ends_with("it must be UTF-8 text"), "{told}");
+        let told = read_text(&folder.path().join("none")).unwrap_err().to_string();
+        assert!(told.ends_with("check the path"), "{told}");
+    }
+}
