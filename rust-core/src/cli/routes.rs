@@ -33,14 +33,19 @@ impl Routes {
     pub(crate) fn add(tun: &str) -> Result<Self, Failure> {
         let routes = Self;
         routes.remove();
-        for family in ["-4", "-6"] {
-            let route = [family, "route", "replace", "default", "dev", tun, "table", TABLE];
-            run(&route)?;
-            for rule in rules(family, "add") {
-                run(&rule.iter().map(String::as_str).collect::<Vec<_>>())?;
-            }
+        Self::add_family("-4", tun)?;
+        if let Err(failure) = Self::add_family("-6", tun) {
+            anstream::eprintln!("warning: IPv6 goes its own way: {failure}");
         }
         Ok(routes)
+    }
+
+    fn add_family(family: &str, tun: &str) -> Result<(), Failure> {
+        run(&[family, "route", "replace", "default", "dev", tun, "table", TABLE])?;
+        for rule in rules(family, "add") {
+            run(&rule.iter().map(String::as_str).collect::<Vec<_>>())?;
+        }
+        Ok(())
     }
 
     fn remove(&self) {
