@@ -137,7 +137,8 @@ def test_a_missing_tun_device_is_one_line(bare_lab: Lab, file: Path) -> None:
     script = 'mount -t tmpfs none /dev/net && exec "$@"'
     command = [str(muzzle.program()), "run", "--db", str(file), "--policy", str(policy_file)]
     done = bare_lab.phone.run(
-        ["unshare", "--mount", "sh", "-c", script, "sh", *command, "--upstream", network.RESOLVER4],
+        ["unshare", "--mount", "--propagation", "unchanged", "sh", "-c", script, "sh", *command]
+        + ["--upstream", network.RESOLVER4],
         timeout=20,
     )
     assert done.returncode == 1 and done.stderr.count("\n") == 1, done

@@ -262,7 +262,7 @@ fr.sa.api.intl.miui.com
         let rows =
             ".example.org,Me,ads,record,,,me,fact\ntracking.miui.com,Me,ads,allow,,,me,fact\n";
         std::fs::write(&file, format!("{head}{rows}")).unwrap();
-        let table = extend(&file).unwrap();
+        let table = host_table(Some(&file)).unwrap();
         let list = |host| table.lookup(host).map(|id| table.rule(id).list);
         assert_eq!(list("a.example.org"), Some("mine@7"));
         assert_eq!(list("tracking.miui.com"), Some("mine@7"));
@@ -274,7 +274,7 @@ fr.sa.api.intl.miui.com
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("mine.csv");
         std::fs::write(&file, "# list: mine\n# version: seven\n").unwrap();
-        let failure = extend(&file).unwrap_err();
+        let failure = host_table(Some(&file)).unwrap_err();
         let expected = format!("{}:2:12: expected a whole number", file.display());
         assert_eq!((failure.to_string(), failure.code), (expected, 2));
     }
