@@ -13,7 +13,7 @@ from lab import network, odd, policy, resolver, web
 from lab.lab import BLOCKED, CAPTURED, OFF, RECORDED, App, Lab
 
 QUIC_HOST = "example.com"  # The name in the datagram of RFC 9001, Appendix A.2.
-POLICY = policy.text(host_apps=[(QUIC_HOST, BLOCKED.package, "block"), (QUIC_HOST, RECORDED.package, "record")])
+POLICY = policy.text(hosts=[(QUIC_HOST, "block")], host_apps=[(QUIC_HOST, RECORDED.package, "record")])
 INITIAL = Path(__file__).resolve().parents[2] / "rust-core/tests/data/quic/rfc9001-a2.bin"
 LISTED = resolver.COLLECTED[0]
 TLS = 443
