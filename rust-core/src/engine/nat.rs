@@ -9,7 +9,7 @@ use super::{Drop, Effects, Engine, Flow, Now, Owner, Sent, Subject};
 use crate::event::{FlowFacts, Record};
 use crate::flow::Token;
 use crate::limits;
-use crate::wire::{self, FiveTuple, Packet, Proto, Unreachable};
+use crate::wire::{self, FiveTuple, Packet, Proto};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 const IDLE_US: i64 = limits::UDP_IDLE.as_micros() as i64;
@@ -55,7 +55,7 @@ impl Engine {
             Sent::Bytes(n) => flow.up += n as u64,
             // The queue is full: UDP may lose it.
             Sent::Later => self.counters.drop(Drop::Datagram),
-            Sent::Failed => self.refuse_datagram(bytes, fx),
+            Sent::Failed => self.unreachable(bytes, fx),
         }
     }
 
@@ -92,12 +92,6 @@ impl Engine {
         let facts = Box::new(self.decide(now, tuple, Subject::Host(None), uid));
         if let Some(Flow::Nat(flow)) = self.flows.get_mut(token) {
             flow.facts = Some(facts);
-        }
-    }
-
-    fn refuse_datagram(&mut self, bytes: &[u8], fx: &mut dyn Effects) {
-        if let Ok(len) = wire::unreachable(bytes, Unreachable::Host, &mut self.scratch) {
-            fx.write(&self.scratch[..len]);
         }
     }
 
