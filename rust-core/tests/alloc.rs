@@ -5,6 +5,10 @@
 #[allow(clippy::expect_used, reason = "a test that cannot begin fails")]
 mod support;
 
+use muzzle::engine::Rules;
+use muzzle::policy::Policy;
+use muzzle::signatures::HostTable;
+use std::sync::Arc;
 use support::{Flow, LISTED, Quiet, at, engine, question_packet};
 
 const ROUNDS: i64 = 1000;
@@ -22,6 +26,22 @@ fn the_counter_counts() {
 #[test]
 fn a_question_for_a_listed_name_allocates_nothing() {
     let (mut engine, mut world) = (engine(), Quiet::default());
+    let packet = question_packet(&format!("a.{LISTED}"));
+    engine.handle_packet(at(0), &packet, &mut world);
+    let counted = allocations(|n| engine.handle_packet(at(n), &packet, &mut world));
+    assert_eq!(counted, 0);
+    assert_eq!(engine.counters().answered, 1 + ROUNDS as u64);
+}
+
+#[test]
+fn a_question_that_the_owners_rules_speak_about_allocates_nothing() {
+    let app = "[[app]]\npackage = \"a\"\nuid = 1\n";
+    let host = format!("[[host]]\nhost = \".{LISTED}\"\nverdict = \"record\"\n");
+    let text = format!("version = 1\n{app}{host}{host}app = \"a\"\n");
+    let policy = Policy::parse(&text).unwrap();
+    let table = Arc::new(HostTable::builtin().clone());
+    let (mut engine, mut world) = (engine(), Quiet::default());
+    engine.set_rules(at(0), Rules { table, policy }, &mut world);
     let packet = question_packet(&format!("a.{LISTED}"));
     engine.handle_packet(at(0), &packet, &mut world);
     let counted = allocations(|n| engine.handle_packet(at(n), &packet, &mut world));

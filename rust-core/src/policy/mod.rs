@@ -113,12 +113,18 @@ pub struct Policy {
     by_uid: HashMap<u32, usize>,
     /// By host without a leading dot; those with an end first.
     overrides: HashMap<String, Vec<Override>>,
+    /// Apps that are off never come here.
+    off_is_outside: bool,
 }
 
 /// What is known about a host, before any app is.
 struct Case<'a> {
-    /// Those that hold now, the most exact first.
-    overrides: Vec<&'a Override>,
+    host: Option<&'a str>,
+    now_ms: i64,
+    /// The owner's override for all apps.
+    general: Option<&'a Override>,
+    /// Whether there are overrides for single apps.
+    special: bool,
     listed: Option<(RuleId, Listing)>,
     paused: bool,
 }
@@ -137,6 +143,13 @@ impl Policy {
         file::parse(text)
     }
 
+    /// The same choices where the system keeps apps that are off out of the VPN, as Android does:
+    /// they ask another resolver, so they do not keep a name alive for the others.
+    #[must_use]
+    pub fn without_off_apps(self) -> Self {
+        Self { off_is_outside: true, ..self }
+    }
+
     /// The package of a user id, where the policy names it.
     pub fn package(&self, uid: u32) -> Option<&str> {
         self.app(Some(uid)).map(|app| app.package.as_str())
@@ -144,7 +157,7 @@ impl Policy {
 
     /// The setting of an app; the default for `None` and for ids that the policy does not name.
     pub fn setting(&self, uid: Option<u32>) -> Setting {
-        self.app(uid).map_or(self.default, |app| app.setting)
+        self.setting_of(self.app(uid))
     }
 
     /// The verdict for a flow of an app to a host: lower case, without a trailing dot; `None` for
@@ -167,20 +180,27 @@ impl Policy {
     /// fake address.
     pub fn concerns(&self, table: &HostTable, now_ms: i64, host: &str) -> bool {
         let case = self.case(table, now_ms, Some(host));
-        (case.listed.is_some() || !case.overrides.is_empty())
+        (case.listed.is_some() || case.general.is_some() || case.special)
             && self.anyone().any(|app| self.judge(&case, app).0 != Verdict::Allow)
     }
 
     /// Why the name itself is refused, where it is: `block_at = "name"`, and nobody would get
-    /// anything but block for it. One app that is off or recorded keeps the name alive.
+    /// anything but block for it. One app that is off or recorded keeps the name alive; one that
+    /// is off does not after [`Self::without_off_apps`].
     pub fn refuses_name(&self, table: &HostTable, now_ms: i64, host: &str) -> Option<Reason> {
         if self.block_at != BlockAt::Name {
             return None;
         }
         let case = self.case(table, now_ms, Some(host));
-        let (verdict, why) = self.judge(&case, None);
-        let blocked = |app| self.judge(&case, app).0 == Verdict::Block;
-        (verdict == Verdict::Block && self.anyone().all(blocked)).then(|| reason(table, why))
+        let mut first = None;
+        for app in self.anyone() {
+            let (verdict, why) = self.judge(&case, app);
+            if verdict != Verdict::Block {
+                return None;
+            }
+            first.get_or_insert(why);
+        }
+        first.map(|why| reason(table, why))
     }
 
     /// What the owner should know about this policy, by host.
@@ -209,21 +229,41 @@ impl Policy {
         self.apps.get(*self.by_uid.get(&uid?)?)
     }
 
-    /// Every app that can be told from the others; `None` stands for all that are not named.
+    /// Every app that can be told from the others and comes here; `None` stands for all that are
+    /// not named.
     fn anyone(&self) -> impl Iterator<Item = Option<&App>> {
-        std::iter::once(None).chain(self.apps.iter().map(Some))
+        let all = std::iter::once(None).chain(self.apps.iter().map(Some));
+        all.filter(|app| !self.off_is_outside || self.setting_of(*app) != Setting::Off)
     }
 
-    fn case(&self, table: &HostTable, now_ms: i64, host: Option<&str>) -> Case<'_> {
-        let holds = |until: Option<Time>| until.is_none_or(|time| now_ms < time.0);
+    fn setting_of(&self, app: Option<&App>) -> Setting {
+        app.map_or(self.default, |app| app.setting)
+    }
+
+    fn case<'a>(&'a self, table: &HostTable, now_ms: i64, host: Option<&'a str>) -> Case<'a> {
         let listed = host.and_then(|host| table.lookup(host)).map(|id| {
             let rule = table.rule(id);
             let by_category = self.categories.get(&rule.category);
             let never = rule.listing == Listing::Never;
             (id, *by_category.filter(|_| !never).unwrap_or(&rule.listing))
         });
-        let overrides = host
-            .filter(|host| !self.overrides.is_empty() && host.len() <= HOST)
+        Case {
+            host,
+            now_ms,
+            general: self.overrides(host, now_ms).find(|one| one.app.is_none()),
+            special: self.overrides(host, now_ms).any(|one| one.app.is_some()),
+            listed,
+            paused: self.paused_until.is_some_and(|t| now_ms < t.0),
+        }
+    }
+
+    /// The overrides about a host that hold now, the most exact first.
+    fn overrides<'a>(
+        &'a self,
+        host: Option<&'a str>,
+        now_ms: i64,
+    ) -> impl Iterator<Item = &'a Override> {
+        host.filter(|host| !self.overrides.is_empty() && host.len() <= HOST)
             .into_iter()
             .flat_map(suffixes)
             .flat_map(|(name, whole)| {
@@ -233,24 +273,28 @@ impl Policy {
                 let exact = here.iter().filter(fits(true)).filter(move |_| whole);
                 exact.chain(here.iter().filter(fits(false)))
             })
-            .filter(|one| holds(one.until))
-            .collect();
-        Case { overrides, listed, paused: self.paused_until.is_some_and(|t| now_ms < t.0) }
+            .filter(move |one| one.until.is_none_or(|time| now_ms < time.0))
+    }
+
+    /// The override that counts for an app.
+    fn override_for<'a>(&'a self, case: &Case<'a>, app: Option<&App>) -> Option<&'a Override> {
+        let own = app.filter(|_| case.special).and_then(|app| {
+            let package = Some(app.package.as_str());
+            self.overrides(case.host, case.now_ms).find(|one| one.app.as_deref() == package)
+        });
+        own.or(case.general)
     }
 
     /// What one app gets; `None` for an app that the policy does not name.
-    fn judge<'a>(&self, case: &Case<'a>, app: Option<&App>) -> (Verdict, Why<'a>) {
-        let of =
-            |package: Option<&str>| case.overrides.iter().find(|o| o.app.as_deref() == package);
-        let setting = app.map_or(self.default, |app| app.setting);
+    fn judge<'a>(&'a self, case: &Case<'a>, app: Option<&App>) -> (Verdict, Why<'a>) {
+        let setting = self.setting_of(app);
         if setting == Setting::Off {
             return (Verdict::Allow, Why::Plain(ReasonCode::AppOff));
         }
         if case.paused {
             return (Verdict::Allow, Why::Plain(ReasonCode::Paused));
         }
-        let own = app.and_then(|app| of(Some(&app.package)));
-        if let Some(one) = own.or_else(|| of(None)) {
+        if let Some(one) = self.override_for(case, app) {
             return (one.verdict, Why::Override(one));
         }
         if let Some((rule, Listing::Never)) = case.listed {

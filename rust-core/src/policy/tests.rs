@@ -245,6 +245,29 @@ fn a_name_is_refused_exactly_if_every_app_is_blocked_and_names_are_where_to_bloc
 }
 
 #[test]
+fn apps_that_are_off_and_outside_do_not_keep_a_name_alive() {
+    let off = "[[app]]\npackage = \"off\"\nuid = 3\nsetting = \"off\"\n";
+    let record = "[[app]]\npackage = \"record\"\nuid = 2\nsetting = \"record\"\n";
+    let block = "[[app]]\npackage = \"block\"\nuid = 1\nsetting = \"block\"\n";
+    let at_name = "block_at = \"name\"\n";
+    let name = "block.example.com";
+    for (text, here, outside) in [
+        (String::new(), true, true),
+        (off.to_owned(), false, true),
+        (format!("{off}{record}"), false, false),
+        (format!("{off}{block}"), false, true),
+        (format!("default = \"off\"\n{block}"), false, true),
+        ("default = \"off\"\n".to_owned(), false, false),
+    ] {
+        let refuses = |policy: &Policy| policy.refuses_name(&table(), NOW, name).map(|r| r.code);
+        let policy = policy(&format!("{at_name}{text}"));
+        let listed = |yes: bool| yes.then_some(ReasonCode::ListedHost);
+        assert_eq!(refuses(&policy), listed(here), "{text}");
+        assert_eq!(refuses(&policy.without_off_apps()), listed(outside), "{text}");
+    }
+}
+
+#[test]
 fn a_rule_against_what_the_phone_needs_is_obeyed_with_a_warning() {
     let text = [
         host("a.never.example.com", "block", ""),
