@@ -55,13 +55,14 @@ missing_packages() {
     command -v dnsmasq >/dev/null || [ -x /usr/sbin/dnsmasq ] || echo dnsmasq-base
     command -v dig >/dev/null || echo bind9-dnsutils
     command -v openssl >/dev/null || echo openssl
+    command -v iperf3 >/dev/null || echo iperf3
     command -v nsenter >/dev/null || echo util-linux
     command -v mount >/dev/null || echo mount
     [ "$(id -u)" = 0 ] || command -v newuidmap >/dev/null || echo uidmap
   fi
   if [ "${2:-}" = bench ]; then
-    command -v iperf3 >/dev/null || echo iperf3
     command -v dnsperf >/dev/null || echo dnsperf
+    command -v make >/dev/null || echo make
   fi
 }
 

@@ -4,66 +4,128 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import defaultdict
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Sequence
 
-from . import report
+from . import report, small
+from .bars import SMALL
 from .engines import ENGINES, Engine
 from .figures import FIGURES, Figure, Run
 from .ground import Failed, Ground
+from .results import FILE, Results
+
+NAMES = [engine.name for engine in ENGINES]
+
+
+def named(text: str) -> list[str]:
+    """Engines, with commas between."""
+    chosen = text.split(",")
+    for name in chosen:
+        if name not in NAMES:
+            raise argparse.ArgumentTypeError(f"no engine is called {name}: {', '.join(NAMES)}")
+    return chosen
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="scripts/bench", description="Muzzle beside the bare veth.")
+    keys = [figure.key for figure in FIGURES] + [SMALL]
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Muzzle beside other engines.")
     parser.add_argument("--quick", action="store_true", help="one short round")
     parser.add_argument("--rounds", type=int, default=3, help="rounds over all engines")
-    parser.add_argument("--only", metavar="KEY", action="append", default=[],
-                        choices=[figure.key for figure in FIGURES],
-                        help="take only this figure: " + ", ".join(f.key for f in FIGURES))  # fmt: skip
-    parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
+    parser.add_argument("--only", metavar="KEY", action="append", default=[], choices=keys,
+                        help="take only this figure: " + ", ".join(keys))  # fmt: skip
+    parser.add_argument("--engines", metavar="A,B", type=named, default=NAMES,
+                        help="measure only these: " + ", ".join(NAMES))  # fmt: skip
+    parser.add_argument("--resume", action="store_true", help="go on with a run that was ended")
+    parser.add_argument("--results", metavar="FILE", type=Path, default=FILE,
+                        help="where to keep measurements (%(default)s)")  # fmt: skip
+    parser.add_argument("--write", action="store_true", help="put it into docs/benchmarks.md, too")
     return parser.parse_args()
 
 
-def take(run: Run, figure: Figure, engine: Engine, results: report.Results) -> None:
-    """One measurement; one that fails is named and leaves its place empty."""
-    try:
-        found = figure.measure(run, engine)
-    except (Failed, TimeoutError, OSError) as why:
-        print(f"  {engine.name}, {figure.key}: {why}", file=sys.stderr)
+def take(run: Run, figure: Figure, engine: Engine, turn: int, results: Results) -> None:
+    """One measurement with a fresh process; one that fails is named with the reason."""
+    if results.has(turn, figure.key, engine.name):
         return
-    for key, value in found.items():
-        results[engine.name, key].append(value)
-    said = ", ".join(f"{key} {value:.6g}" for key, value in found.items())
-    if said:
-        print(f"  {engine.name}: {said}", file=sys.stderr)
+    found, failed = {}, None
+    try:
+        engine.start(run.ground, figure.mtu)
+        try:
+            found = figure.measure(run, engine)
+        finally:
+            engine.stop()
+    except Failed as why:
+        found, failed = why.found, str(why)
+    except (TimeoutError, OSError, RuntimeError) as why:
+        failed = str(why)
+    results.add(turn, figure.key, engine.name, found, failed)
+    said = [f"{key} {value:.6g}" for key, value in found.items()]
+    said += [f"fails: {failed}"] if failed is not None else []
+    print(f"  {engine.name}: {', '.join(said)}", file=sys.stderr)
+
+
+def take_apart(run: Run, figure: Figure, engines: Sequence[Engine], results: Results) -> None:
+    """One measurement of all engines at once, each on a ground of its own."""
+
+    def alone(engine: Engine) -> None:
+        with Ground(f"{figure.key}-{engine.name}") as ground:
+            take(replace(run, ground=ground), figure, engine, 1, results)
+
+    threads = [threading.Thread(target=alone, args=(engine,)) for engine in engines]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def take_small(results: Results) -> None:
+    if results.has(1, SMALL, SMALL):
+        return
+    found, failed = {}, None
+    try:
+        found = small.measure()
+    except (Failed, OSError) as why:
+        failed = str(why)
+        print(f"  {SMALL}: {why}", file=sys.stderr)
+    results.add(1, SMALL, SMALL, found, failed)
+
+
+def take_all(run: Run, rounds: int, chosen: argparse.Namespace, results: Results) -> None:
+    """Rounds over figures, and in each figure over all engines."""
+    engines = [kind() for kind in ENGINES if kind.name in chosen.engines]
+    figures = [figure for figure in FIGURES if not chosen.only or figure.key in chosen.only]
+    for turn in range(1, rounds + 1):
+        for figure in figures:
+            fit = [engine for engine in engines if figure.fits(engine)]
+            if figure.apart and turn > 1:
+                continue
+            print(f"round {turn} of {rounds}: {figure.key}", file=sys.stderr)
+            if figure.apart:
+                take_apart(run, figure, fit, results)
+            else:
+                for engine in fit:
+                    take(run, figure, engine, turn, results)
+    if SMALL in chosen.only or not (chosen.only or chosen.quick):
+        take_small(results)
 
 
 def main() -> int:
     chosen = arguments()
     rounds = 1 if chosen.quick else chosen.rounds
-    figures = [figure for figure in FIGURES if not chosen.only or figure.key in chosen.only]
-    results: report.Results = defaultdict(list)
+    seconds, idle, flows = (1, 10, 1000) if chosen.quick else (3, 60, 10_000)
+    try:
+        head = report.head(chosen.quick, seconds, idle, flows)
+        results = Results(head, chosen.resume, chosen.results)
+    except Failed as why:
+        print(f"bench: {why}", file=sys.stderr)
+        return 2
     with Ground() as ground:
-        if chosen.quick:
-            run = Run(ground, seconds=1, idle_seconds=2, flows=1000)
-        else:
-            run = Run(ground, seconds=3, idle_seconds=10, flows=10_000)
-        engines = [kind() for kind in ENGINES]
-        for engine in engines:
-            engine.start(ground)
-        try:
-            for turn in range(rounds):
-                print(f"round {turn + 1} of {rounds}", file=sys.stderr)
-                for figure in figures:
-                    if turn == 0 or not figure.once:
-                        for engine in engines:
-                            take(run, figure, engine, results)
-        finally:
-            for engine in engines:
-                engine.stop()
-    found = f"{report.machine(rounds, run.seconds, run.flows)}\n\n{report.table(results)}"
-    print(found)
+        run = Run(ground, seconds=seconds, idle_seconds=idle, flows=flows)
+        take_all(run, rounds, chosen, results)
+    print(report.whole(results))
     if chosen.write:
-        report.write(found)
+        report.write(results, " ".join(["scripts/bench", *sys.argv[1:]]))
     return 0
 
 

@@ -18,13 +18,16 @@ from typing import Callable
 from lab import network
 
 from .engines import LISTED, UNLISTED, Engine
-from .ground import BULK, ECHO, IPERF, SERVER, Failed, Ground, tool
+from .ground import BULK, DATAGRAMS, ECHO, IPERF, SERVER, Failed, Ground, tool
 
 NAMES = 10_000
 DNS_CLIENTS, DNS_THREADS = 32, 1
 SETTLE_SECONDS = 4
 BOTH_WAYS = ("sum_received", "sum_received_bidir_reverse")
 WARM_SECONDS = 1
+LARGE_MTU, SMALL_MTU = 9000, 1500
+# Of all datagrams, and of all questions.
+MOST_LOST = 0.01
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,21 @@ class Row:
     label: str
     unit: str
     digits: int = 0
-    # Whether the table shows the quotient to the veth.
+    # Whether the table shows quotients.
     ratio: bool = True
+
+
+def passes_all(engine: Engine) -> bool:
+    """Whether traffic for any address goes through it."""
+    return engine.name != "light"
+
+
+def answers(engine: Engine) -> bool:
+    return engine.resolver is not None
+
+
+def holds(engine: Engine) -> bool:
+    return engine.most_flows > 0
 
 
 @dataclass(frozen=True)
@@ -56,30 +72,50 @@ class Figure:
     key: str
     rows: list[Row]
     measure: Callable[[Run, Engine], dict[str, float]]
-    # Taken in one round only: it needs a fresh process, or its value does not vary.
-    once: bool = False
+    # Which engines it is taken of.
+    fits: Callable[[Engine], bool] = passes_all
+    mtu: int = LARGE_MTU
+    # Taken in one round only, of all engines at once, each on a ground of its own: it is long, and
+    # counts what does not depend on speed.
+    apart: bool = False
 
 
-def bulk(key: str, label: str, *options: str) -> Figure:
+def bulk(name: str, words: str, mtu: int, *options: str) -> Figure:
     """A TCP transfer by iperf3."""
+    key = name if mtu == LARGE_MTU else f"{name}-{mtu}"
+    label = f"TCP {words}, MTU {mtu}"
 
     def measure(run: Run, engine: Engine) -> dict[str, float]:
-        iperf(run, engine, WARM_SECONDS, *options)
+        iperf(run, engine.target, WARM_SECONDS, *options)
         before = engine.cpu_seconds()
-        end = iperf(run, engine, run.seconds, *options)
+        end = iperf(run, engine.target, run.seconds, *options)
         used = engine.cpu_seconds() - before
         gigabytes = end["sum_received"]["bytes"] / 1e9
+        if not gigabytes:
+            raise Failed("no byte arrived")
         found = {key: end["sum_received"]["bits_per_second"] / 1e9}
-        if engine.pid and gigabytes:
+        if engine.pid:
             found[f"{key}-cpu"] = used / gigabytes
         return found
 
     rows = [Row(key, label, "Gbit/s", 2), Row(f"{key}-cpu", f"{label}, processor", "s/GB", 2)]
-    return Figure(key, rows, measure)
+    return Figure(key, rows, measure, mtu=mtu)
 
 
-def iperf(run: Run, engine: Engine, seconds: float, *options: str) -> dict:
-    command = ["iperf3", "-J", "-c", engine.target, "-p", str(IPERF), "-t", str(seconds), *options]
+def bulks(mtu: int) -> list[Figure]:
+    """Both ways, with one stream and with many."""
+    many = ("-P", "16")
+    return [
+        bulk("up1", "up, 1 stream", mtu),
+        bulk("down1", "down, 1 stream", mtu, "-R"),
+        bulk("up16", "up, 16 streams", mtu, *many),
+        bulk("down16", "down, 16 streams", mtu, *many, "-R"),
+    ]
+
+
+def iperf(run: Run, target: str, seconds: float, *options: str) -> dict:
+    """Runs one transfer and gives what iperf3 says of its end."""
+    command = ["iperf3", "-J", "-c", target, "-p", str(IPERF), "-t", str(seconds), *options]
     for _ in range(3):
         found = run.ground.json(command, seconds)
         if "busy" not in found.get("error", ""):
@@ -106,7 +142,7 @@ def tcp_load(run: Run, engine: Engine, mode: str, threads: int) -> dict[str, flo
     command = [tool("tcp"), mode, engine.target, str(ECHO), str(run.seconds), str(threads)]
     found = run.ground.json(command, run.seconds)
     if found["errors"]:
-        raise Failed(f"{found['errors']:.0f} of {mode}'s exchanges failed")
+        raise Failed(f"{found['errors']} exchanges failed")
     return found
 
 
@@ -156,8 +192,8 @@ def questions(key: str, label: str, parent: str) -> Figure:
         words = run.ground.text([*command, f"{run.seconds:g}"], run.seconds)
         used = engine.cpu_seconds() - before
         done, lost = number(words, "Queries completed"), number(words, "Queries lost")
-        if lost > done / 1000:
-            raise Failed(f"{lost:.0f} of {done:.0f} questions were not answered")
+        if lost > MOST_LOST * done:
+            raise Failed(f"{lost:.0f} of {done:.0f} questions not answered")
         found = {key: number(words, "Queries per second")}
         if engine.pid:
             found[f"{key}-cpu"] = used / done * 1e6
@@ -171,7 +207,7 @@ def questions(key: str, label: str, parent: str) -> Figure:
         Row(f"{key}-cpu", f"{label}, processor", "µs", 1),
         Row(f"{key}-p50", f"{label}, one at a time, p50", "µs", 1),
     ]
-    return Figure(key, rows, only(measure, lambda engine: engine.resolver is not None))
+    return Figure(key, rows, measure, fits=answers)
 
 
 def names_file(run: Run, parent: str) -> Path:
@@ -190,17 +226,45 @@ def number(words: str, label: str) -> float:
     return float(found[1])
 
 
-def only(
-    measure: Callable[[Run, Engine], dict[str, float]], fits: Callable[[Engine], bool]
-) -> Callable[[Run, Engine], dict[str, float]]:
-    """A measurement for some engines only."""
-    return lambda run, engine: measure(run, engine) if fits(engine) else {}
+def datagrams(size: int) -> Figure:
+    """UDP echo with a window of datagrams under way."""
+    key = f"udp{size}"
+
+    def measure(run: Run, engine: Engine) -> dict[str, float]:
+        command = [tool("udp"), "echo", engine.target, str(DATAGRAMS), str(run.seconds), str(size)]
+        before = engine.cpu_seconds()
+        found = run.ground.json(command, run.seconds)
+        used, lost = engine.cpu_seconds() - before, found["lost"]
+        if not found["back"] or lost > MOST_LOST * found["back"]:
+            raise Failed(f"{lost} datagrams lost, {found['back']} came back")
+        values = {key: found["per_second"] / 1000}
+        if engine.pid:
+            # The second that is not counted costs as much.
+            share = run.seconds / (run.seconds + WARM_SECONDS)
+            values[f"{key}-cpu"] = used * share / found["back"] * 1e6
+        return values
+
+    label = f"UDP echo, {size} bytes"
+    rows = [Row(key, label, "1000/s", 1), Row(f"{key}-cpu", f"{label}, processor", "µs", 1)]
+    return Figure(key, rows, measure)
+
+
+def reach(run: Run, engine: Engine) -> dict[str, float]:
+    """What the core sees of traffic that is not listed, once its name is known."""
+    assert engine.resolver is not None and engine.tun is not None
+    address = run.ground.address(UNLISTED, engine.resolver)
+    before = run.ground.bytes_through(engine.tun)
+    moved = iperf(run, address, run.seconds)["sum_received"]["bytes"]
+    seen = run.ground.bytes_through(engine.tun) - before
+    # The same counter does count what is listed.
+    iperf(run, run.ground.address(LISTED, engine.resolver), WARM_SECONDS)
+    if run.ground.bytes_through(engine.tun) - before < moved / 100:
+        raise Failed("the interface's counters stand still")
+    return {"reach": seen, "reach-moved": moved / 1e9}
 
 
 def held(run: Run, engine: Engine) -> dict[str, float]:
     """Memory and wakeups without flows, with many idle ones, and after those."""
-    engine.stop()
-    engine.start(run.ground)
     time.sleep(SETTLE_SECONDS)
     found = {"rss-0": engine.resident_kb() / 1024, "wake-0": wakeups(run, engine)}
     before, flows = engine.resident_kb(), min(run.flows, engine.most_flows)
@@ -210,7 +274,7 @@ def held(run: Run, engine: Engine) -> dict[str, float]:
     try:
         line = client.stdout.readline()  # type: ignore[union-attr]
         if f'"held": {flows},' not in line:
-            raise Failed(f"wanted {flows} flows: {line.strip() or 'nothing held'}")
+            raise Failed(f"of {flows} flows: {line.strip() or 'none held'}", found)
         time.sleep(SETTLE_SECONDS)
         found["rss-n"] = engine.resident_kb() / 1024
         found["rss-flow"] = (engine.resident_kb() - before) / flows
@@ -230,15 +294,13 @@ def wakeups(run: Run, engine: Engine) -> int:
     time.sleep(run.idle_seconds)
     woken = engine.wakeups() - before
     for thread, times in woken.items():
-        print(f"    thread {thread} woke {times} times", file=sys.stderr)
+        print(f"    {engine.name}: thread {thread} woke {times} times", file=sys.stderr)
     return woken.total()
 
 
 FIGURES: list[Figure] = [
-    bulk("up1", "TCP up, 1 stream"),
-    bulk("down1", "TCP down, 1 stream", "-R"),
-    bulk("up16", "TCP up, 16 streams", "-P", "16"),
-    bulk("down16", "TCP down, 16 streams", "-P", "16", "-R"),
+    *bulks(LARGE_MTU),
+    *bulks(SMALL_MTU),
     connections(1),
     connections(16),
     Figure(
@@ -257,6 +319,17 @@ FIGURES: list[Figure] = [
     ),
     questions("dns-listed", "answers for listed names", LISTED),
     questions("dns-other", "answers for other names", UNLISTED),
+    datagrams(64),
+    datagrams(1200),
+    Figure(
+        "reach",
+        [
+            Row("reach", "traffic that is not listed, through the core", "bytes", 0, False),
+            Row("reach-moved", "of so much that passed beside it", "GB", 2, False),
+        ],
+        reach,
+        fits=lambda engine: engine.name == "light",
+    ),
     Figure(
         "held",
         [
@@ -267,7 +340,8 @@ FIGURES: list[Figure] = [
             Row("wake-0", "wakeups while idle, no flow", "", 0, False),
             Row("wake-n", "wakeups while idle, flows held", "", 0, False),
         ],
-        only(held, lambda engine: engine.pid is not None),
-        once=True,
+        held,
+        fits=holds,
+        apart=True,
     ),
 ]

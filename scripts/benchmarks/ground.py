@@ -16,25 +16,32 @@ from typing import Any, Sequence
 from lab import network
 from lab.network import Namespace
 
+from .peers import TOOLS
+
 SERVER = network.FILES4
 UPSTREAM = network.RESOLVER4
-IPERF, BULK, ECHO = 5201, 5202, 7000
-ROOT = Path(__file__).resolve().parents[2]
-TOOLS = ROOT / "build" / "bench"
+IPERF, BULK, ECHO, DATAGRAMS = 5201, 5202, 7000, 7001
+# The peers' proxy, one hop before the servers.
+SOCKS = (network.GATE4, 1080)
 # Each held flow costs the engine one descriptor, and so do its two ends.
 DESCRIPTORS = 200_000
 SPARE_SECONDS = 30
 
 
 class Failed(Exception):
-    """A figure that could not be taken, and why."""
+    """A figure that could not be taken, and why; and what of it was taken before."""
+
+    def __init__(self, why: str, found: dict[str, float] | None = None) -> None:
+        super().__init__(why)
+        self.found = found or {}
 
 
 class Ground:
-    """Both namespaces and the servers."""
+    """Both namespaces and the servers. Several can stand side by side, each in its own folder."""
 
-    def __init__(self) -> None:
-        self.directory = Path(os.environ["MUZZLE_LAB"])
+    def __init__(self, name: str = "ground") -> None:
+        self.directory = Path(os.environ["MUZZLE_LAB"]) / name
+        self.directory.mkdir()
         self._open: list[subprocess.Popen] = []
         raise_descriptors()
 
@@ -46,6 +53,9 @@ class Ground:
         self._open.append(self.serve(["iperf3", "-s", "-B", SERVER, "-p", str(IPERF)], IPERF))
         self._open.append(self.serve([tool("tcp"), "serve", SERVER, str(ECHO)], ECHO))
         self._open.append(self.serve([tool("dns"), "serve", UPSTREAM, SERVER]))
+        self._open.append(self.serve([tool("udp"), "serve", SERVER, str(DATAGRAMS)]))
+        host, port = SOCKS
+        self._open.append(self.serve([tool("socks"), host, str(port)], port))
         return self
 
     def _quiet(self) -> None:
@@ -89,6 +99,15 @@ class Ground:
             if re.fullmatch(r"[0-9.]+", line):
                 return line
         raise Failed(f"{resolver} has no address for {name}")
+
+    def bytes_through(self, device: str) -> int:
+        """Bytes that an interface of the phone has carried, both ways together."""
+        found = self.phone.run(["ip", "-json", "-s", "link", "show", "dev", device]).stdout
+        try:
+            counts = json.loads(found)[0]["stats64"]
+        except (ValueError, IndexError, KeyError):
+            raise Failed(f"{device} has no counters") from None
+        return counts["rx"]["bytes"] + counts["tx"]["bytes"]
 
     def __exit__(self, *_: object) -> None:
         for part in reversed(self._open):
