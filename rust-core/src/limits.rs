@@ -33,6 +33,11 @@ pub const GATE: usize = 64 * 1024;
 pub const TCP_TIMEOUT: Duration = Duration::from_secs(120);
 /// A UDP flow without a datagram for this long is closed (RFC 4787, REQ-5: at least two minutes).
 pub const UDP_IDLE: Duration = Duration::from_secs(120);
+/// An echo flow without a request or a reply for this long is closed (RFC 5508, REQ-2: at least
+/// one minute).
+pub const ECHO_IDLE: Duration = Duration::from_secs(60);
+/// Echo flows held at once; above it the one that began first is closed.
+pub const ECHOES: usize = 256;
 
 /// Largest DNS message over UDP that we answer or forward, bytes (RFC 6891 §6.2.5).
 pub const DNS_UDP: usize = 4096;

@@ -191,11 +191,19 @@ def connect(phone: Namespace, internet: Namespace) -> None:
         in_here(internet, [f"addr add {GATE6}/64 dev isp0 nodad"])
         in_here(phone, [f"addr add {PHONE6}/64 dev wifi0 nodad"])
         in_here(phone, [f"-6 route add default via {GATE6}"])
+    let_everybody_ping(phone)
     for address in SERVED:
         if ":" not in address:
             in_here(internet, [f"addr add {address} dev lo"])
         elif has_ipv6():
             in_here(internet, [f"addr add {address} dev lo nodad"])
+
+
+def let_everybody_ping(space: Namespace) -> None:
+    """Lets every user open a datagram socket of ICMP (icmp(7)), as Android's init does."""
+    done = space.run(["sh", "-c", "echo '0 20000' > /proc/sys/net/ipv4/ping_group_range"])
+    if done.returncode != 0:
+        raise RuntimeError(f"ping_group_range in {space.name}: {done.stderr.strip()}")
 
 
 def in_here(space: Namespace, lines: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ pub enum Drop {
     Malformed,
     /// A fragment.
     Fragment,
-    /// A protocol that is not carried, ICMP among them.
+    /// A protocol that is not carried; of ICMP all but echo requests.
     Unsupported,
     /// Multicast, broadcast.
     NotUnicast,

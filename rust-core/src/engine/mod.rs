@@ -7,6 +7,7 @@
 mod counters;
 mod effects;
 mod gate;
+mod icmp;
 mod inspect;
 mod local;
 mod nat;
@@ -91,6 +92,8 @@ pub struct Engine {
     /// Flows that a packet or a socket has something new for, each once.
     dirty: VecDeque<Token>,
     timers: BinaryHeap<Reverse<(i64, Token)>>,
+    /// Flows of echoes, the one that began first in front.
+    echoes: VecDeque<Token>,
     questions: resolver::Questions,
     scratch: Vec<u8>,
     datagram: Vec<u8>,
@@ -110,6 +113,7 @@ impl Engine {
             flows: Table::default(),
             dirty: VecDeque::new(),
             timers: BinaryHeap::new(),
+            echoes: VecDeque::new(),
             scratch: vec![0; limits::PACKET],
             datagram: vec![0; limits::PACKET + wire::DATAGRAM_V6],
             flows_begun: 0,
@@ -132,7 +136,9 @@ impl Engine {
             let new = new.verdict;
             match (old, new) {
                 (Verdict::Record, Verdict::Allow) => self.tcp_unseen(token),
-                (_, Verdict::Block | Verdict::Capture) | (Verdict::Capture, _) if old != new => {
+                (_, Verdict::Block | Verdict::Capture) | (Verdict::Block | Verdict::Capture, _)
+                    if old != new =>
+                {
                     self.evict(now, token, fx);
                 }
                 _ => {}
@@ -173,6 +179,9 @@ impl Engine {
                 self.answer(now, asker, &bytes[data.clone()], fx);
             }
             Payload::Udp(ref data) => self.handle_datagram(now, &packet, bytes, data.clone(), fx),
+            Payload::Echo(ref message) => {
+                self.handle_echo(now, &packet, bytes, message.clone(), fx);
+            }
             Payload::Tcp(_) => self.handle_segment(now, &packet, bytes, fx),
         }
     }
@@ -228,8 +237,7 @@ impl Engine {
         while let Some(token) = self.take_due(now.mono_us) {
             match self.flows.get_mut(token) {
                 Some(Flow::Tcp(_)) => self.tcp_due(now, token, fx),
-                Some(Flow::Udp(_)) => self.udp_due(now, token, fx),
-                Some(Flow::Nat(_)) => self.nat_due(now, token, fx),
+                Some(Flow::Udp(_) | Flow::Nat(_)) => self.idle_due(now, token, fx),
                 Some(Flow::Quic(_)) => self.quic_due(now, token, fx),
                 Some(Flow::Lookup(_)) => self.lookup_failed(now, token, fx),
                 None => {}
@@ -313,6 +321,7 @@ impl Engine {
             transport: match tuple.proto {
                 Proto::Tcp => Transport::Tcp,
                 Proto::Udp => Transport::Udp,
+                Proto::Icmp => Transport::Icmp,
             },
             verdict: decision.verdict,
             reason: decision.reason,
@@ -338,11 +347,12 @@ impl Engine {
         self.config.reach == Reach::Deep && !FakePool::covers(dst.ip())
     }
 
-    /// Refuses a packet by a reset or an unreachable.
+    /// Refuses a packet by a reset or an unreachable: what its protocol has for it.
     fn refuse(&mut self, packet: &[u8], proto: Proto, fx: &mut dyn Effects) {
         let built = match proto {
             Proto::Tcp => wire::reset(packet, &mut self.scratch),
             Proto::Udp => wire::unreachable(packet, Unreachable::Port, &mut self.scratch),
+            Proto::Icmp => wire::unreachable(packet, Unreachable::Prohibited, &mut self.scratch),
         };
         if let Ok(len) = built {
             fx.write(&self.scratch[..len]);

@@ -4,7 +4,7 @@
 //!
 //! Never looks into a datagram.
 
-use super::timers::Timer;
+use super::timers::{Idle, Timer};
 use super::{Drop, Effects, Engine, Flow, Now, Owner, Sent, Subject};
 use crate::event::{FlowFacts, Record};
 use crate::flow::Token;
@@ -12,13 +12,11 @@ use crate::limits;
 use crate::wire::{self, FiveTuple, Packet, Proto};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-const IDLE_US: i64 = limits::UDP_IDLE.as_micros() as i64;
-
 /// See the module.
 pub(super) struct NatFlow {
     app: SocketAddr,
     facts: Option<Box<FlowFacts>>,
-    used_us: i64,
+    pub(super) idle: Idle,
     up: u64,
     down: u64,
     pub(super) timer: Timer,
@@ -50,7 +48,7 @@ impl Engine {
         };
         self.flows.touch(token);
         let Some(Flow::Nat(flow)) = self.flows.get_mut(token) else { return };
-        flow.used_us = now.mono_us;
+        flow.idle.used(now);
         match fx.send_to(token, data, packet.tuple.dst) {
             Sent::Bytes(n) => flow.up += n as u64,
             // The queue is full: UDP may lose it.
@@ -63,7 +61,7 @@ impl Engine {
         let flow = NatFlow {
             app: tuple.src,
             facts: None,
-            used_us: now.mono_us,
+            idle: Idle::new(now, limits::UDP_IDLE),
             up: 0,
             down: 0,
             timer: Timer::default(),
@@ -74,7 +72,7 @@ impl Engine {
             self.flows.remove(token);
             return None;
         }
-        self.set_timer(token, Some(now.mono_us + IDLE_US));
+        self.watch_idle(token);
         // A bare address is allowed for every app, so nothing waits for the owner.
         if let Owner::Known(uid) = fx.owner(token, tuple) {
             self.nat_owner(now, token, tuple, uid);
@@ -97,7 +95,7 @@ impl Engine {
 
     pub(super) fn nat_ready(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
         let Some(Flow::Nat(flow)) = self.flows.get_mut(token) else { return };
-        flow.used_us = now.mono_us;
+        flow.idle.used(now);
         let app = flow.app;
         let head = if app.is_ipv4() { wire::DATAGRAM_V4 } else { wire::DATAGRAM_V6 };
         // The socket tells of readiness once, so it is emptied; its queue bounds the loop.
@@ -107,15 +105,6 @@ impl Engine {
                 fx.write(&self.datagram[..len]);
             }
         }
-    }
-
-    pub(super) fn nat_due(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
-        let Some(Flow::Nat(flow)) = self.flows.get_mut(token) else { return };
-        let idle_until = flow.used_us + IDLE_US;
-        if idle_until <= now.mono_us {
-            return self.nat_end(token, fx);
-        }
-        self.set_timer(token, Some(idle_until));
     }
 
     pub(super) fn nat_end(&mut self, token: Token, fx: &mut dyn Effects) {

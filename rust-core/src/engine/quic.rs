@@ -5,12 +5,13 @@
 //! Never changes a datagram, and holds no more of them than the limits say.
 
 use super::timers::Timer;
+use super::udp::data;
 use super::{Effects, Engine, Flow, Now, Owner, Subject};
 use crate::event::{ReasonCode, Transport, Verdict};
 use crate::flow::Token;
 use crate::limits;
 use crate::quic::{InitialReader, Outcome};
-use crate::wire::{FiveTuple, Packet, Payload, Proto};
+use crate::wire::{FiveTuple, Packet, Proto};
 
 /// The port of HTTP/3.
 pub(super) const PORT: u16 = 443;
@@ -25,14 +26,6 @@ pub(super) struct QuicGate {
     held: Vec<Vec<u8>>,
     read: usize,
     pub(super) timer: Timer,
-}
-
-/// The data of a packet that was accepted as a datagram before.
-fn data(packet: &[u8]) -> &[u8] {
-    match Packet::parse(packet) {
-        Ok(Packet { payload: Payload::Udp(range), .. }) => &packet[range],
-        _ => &[],
-    }
 }
 
 impl Engine {
@@ -151,7 +144,7 @@ impl Engine {
         }
         let first = held.first().map(|packet| data(packet)).unwrap_or_default();
         self.udp_opened(now, token, tuple.dst, first, fx);
-        self.udp_watch(now, token);
+        self.watch_idle(token);
         for packet in held {
             self.send_datagram(now, token, data(packet), fx);
         }

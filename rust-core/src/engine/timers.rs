@@ -1,9 +1,10 @@
 //! When flows want to be looked at without a packet. One entry a flow in the heap, moved when it
 //! comes up and not when it changes: a busy flow's deadline changes with every packet.
 
-use super::{Engine, Flow};
+use super::{Effects, Engine, Flow, Now};
 use crate::flow::Token;
 use std::cmp::Reverse;
+use std::time::Duration;
 
 /// A flow's deadline, on the clock of [`super::Now::mono_us`].
 #[derive(Debug, Default)]
@@ -13,7 +14,36 @@ pub(super) struct Timer {
     armed: Option<i64>,
 }
 
+/// Since when a flow that no end is said of was not used, and for how long it may be.
+#[derive(Debug)]
+pub(super) struct Idle {
+    used_us: i64,
+    limit_us: i64,
+}
+
+impl Idle {
+    pub(super) fn new(now: Now, limit: Duration) -> Self {
+        Self { used_us: now.mono_us, limit_us: limit.as_micros() as i64 }
+    }
+
+    pub(super) fn used(&mut self, now: Now) {
+        self.used_us = now.mono_us;
+    }
+
+    fn until_us(&self) -> i64 {
+        self.used_us + self.limit_us
+    }
+}
+
 impl Flow {
+    fn idle(&self) -> Option<&Idle> {
+        match self {
+            Self::Udp(flow) => Some(&flow.idle),
+            Self::Nat(flow) => Some(&flow.idle),
+            Self::Tcp(_) | Self::Quic(_) | Self::Lookup(_) => None,
+        }
+    }
+
     fn timer(&mut self) -> &mut Timer {
         match self {
             Self::Tcp(flow) => &mut flow.timer,
@@ -35,6 +65,21 @@ impl Engine {
         {
             timer.armed = Some(at);
             self.timers.push(Reverse((at, token)));
+        }
+    }
+
+    /// Wakes the flow up when it will have been idle for too long; not at each use.
+    pub(super) fn watch_idle(&mut self, token: Token) {
+        let until = self.flows.get_mut(token).and_then(|flow| flow.idle()).map(Idle::until_us);
+        self.set_timer(token, until);
+    }
+
+    /// Ends the flow, or goes on watching where it was used meanwhile.
+    pub(super) fn idle_due(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
+        let until = self.flows.get_mut(token).and_then(|flow| flow.idle()).map(Idle::until_us);
+        match until {
+            Some(at) if at <= now.mono_us => self.evict(now, token, fx),
+            _ => self.set_timer(token, until),
         }
     }
 

@@ -1,9 +1,10 @@
-//! UDP flows to fake addresses: one connected socket each.
+//! Flows of datagrams and of echoes that have a connected socket each: those to fake addresses,
+//! QUIC behind its gate, and ICMP.
 //!
 //! Never reads into a datagram beyond its first byte, and keeps one datagram at most while the
 //! verdict and the address are not known; UDP may lose the rest.
 
-use super::timers::Timer;
+use super::timers::{Idle, Timer};
 use super::{
     Drop, Effects, Engine, Flow, Now, Owner, Readiness, Received, Sent, Subject, is_resolver,
 };
@@ -11,12 +12,10 @@ use crate::event::{FlowFacts, Record, Transport, Verdict};
 use crate::flow::Token;
 use crate::limits;
 use crate::names::{FakePool, Slot};
-use crate::wire::{self, FiveTuple, Packet, Proto};
+use crate::wire::{self, Echo, FiveTuple, Packet, Payload, Proto};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
-
-const IDLE_US: i64 = limits::UDP_IDLE.as_micros() as i64;
 
 /// See the module.
 pub(super) struct UdpFlow {
@@ -24,7 +23,7 @@ pub(super) struct UdpFlow {
     pub(super) slot: Option<Slot>,
     facts: Option<Arc<FlowFacts>>,
     phase: Phase,
-    used_us: i64,
+    pub(super) idle: Idle,
     up: u64,
     down: u64,
     pub(super) timer: Timer,
@@ -37,9 +36,58 @@ enum Phase {
         open_questions: u8,
     },
     Open,
+    /// Each further echo is refused, too, and told of no more.
+    Refused,
+}
+
+/// What a packet that was accepted before carries: a datagram's data, an echo's message.
+pub(super) fn data(packet: &[u8]) -> &[u8] {
+    match Packet::parse(packet) {
+        Ok(Packet { payload: Payload::Udp(range) | Payload::Echo(range), .. }) => &packet[range],
+        _ => &[],
+    }
+}
+
+/// Bytes before what a packet toward the app carries.
+fn head(tuple: &FiveTuple) -> usize {
+    match (tuple.proto, tuple.src.is_ipv4()) {
+        (Proto::Icmp, true) => wire::ECHO_V4,
+        (Proto::Icmp, false) => wire::ECHO_V6,
+        (_, true) => wire::DATAGRAM_V4,
+        (_, false) => wire::DATAGRAM_V6,
+    }
+}
+
+/// Writes the headers around `len` bytes toward the app, which stand behind [`head`].
+fn answer(tuple: &FiveTuple, len: usize, out: &mut [u8]) -> Result<usize, wire::NoRoom> {
+    match tuple.proto {
+        Proto::Icmp => wire::echo(tuple.dst, tuple.src, Echo::Reply, len, out),
+        Proto::Tcp | Proto::Udp => wire::datagram(tuple.dst, tuple.src, len, out),
+    }
 }
 
 impl UdpFlow {
+    /// A flow about which nothing is known yet.
+    pub(super) fn waiting(now: Now, tuple: FiveTuple, slot: Option<Slot>, first: &[u8]) -> Self {
+        let limit = match tuple.proto {
+            Proto::Icmp => limits::ECHO_IDLE,
+            Proto::Tcp | Proto::Udp => limits::UDP_IDLE,
+        };
+        Self {
+            tuple,
+            slot,
+            facts: None,
+            phase: Phase::Waiting {
+                first: first.to_vec(),
+                open_questions: if slot.is_some() { 2 } else { 0 },
+            },
+            idle: Idle::new(now, limit),
+            up: 0,
+            down: 0,
+            timer: Timer::default(),
+        }
+    }
+
     /// A flow whose verdict has fallen and whose socket is connected.
     pub(super) fn joined(now: Now, tuple: FiveTuple, facts: FlowFacts) -> Self {
         Self {
@@ -47,11 +95,15 @@ impl UdpFlow {
             slot: None,
             facts: Some(Arc::new(facts)),
             phase: Phase::Open,
-            used_us: now.mono_us,
+            idle: Idle::new(now, limits::UDP_IDLE),
             up: 0,
             down: 0,
             timer: Timer::default(),
         }
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self.phase, Phase::Refused)
     }
 
     /// What was decided, once it is.
@@ -93,18 +145,9 @@ impl Engine {
             }
             return;
         };
-        let flow = UdpFlow {
-            tuple: packet.tuple,
-            slot: Some(slot),
-            facts: None,
-            phase: Phase::Waiting { first: bytes.to_vec(), open_questions: 2 },
-            used_us: now.mono_us,
-            up: 0,
-            down: 0,
-            timer: Timer::default(),
-        };
+        let flow = UdpFlow::waiting(now, packet.tuple, Some(slot), bytes);
         let token = self.begin(now, Some(packet.tuple), Flow::Udp(flow), fx);
-        self.udp_watch(now, token);
+        self.watch_idle(token);
         self.pool.pin(slot);
         if let Owner::Known(uid) = fx.owner(token, &packet.tuple) {
             self.udp_owner(now, token, uid, fx);
@@ -119,18 +162,21 @@ impl Engine {
         fx: &mut dyn Effects,
     ) {
         let Some(Flow::Udp(flow)) = self.flows.get_mut(token) else { return };
-        let (tuple, Some(slot), None) = (flow.tuple, flow.slot, &flow.facts) else { return };
-        let facts = Arc::new(self.decide(now, &tuple, Subject::Place(slot), uid));
+        let (tuple, slot, None) = (flow.tuple, flow.slot, &flow.facts) else { return };
+        let subject = slot.map_or(Subject::Host(None), Subject::Place);
+        let facts = Arc::new(self.decide(now, &tuple, subject, uid));
         // A datagram cannot be answered in a collector's place.
         if matches!(facts.verdict, Verdict::Block | Verdict::Capture) {
-            self.refuse_first(token, fx);
-            self.blocked(Arc::unwrap_or_clone(facts), fx);
-            return self.udp_end(now, token, fx);
+            self.answer_first(token, fx, Self::refuse);
+            self.blocked(FlowFacts::clone(&facts), fx);
+            return self.udp_refused(now, token, facts, fx);
         }
         if let Some(Flow::Udp(flow)) = self.flows.get_mut(token) {
             flow.facts = Some(facts);
         }
-        let Some(entry) = self.pool.entry(slot) else { return };
+        let Some(entry) = slot.and_then(|slot| self.pool.entry(slot)) else {
+            return self.udp_connect(now, token, fx);
+        };
         if entry.real(now.mono_us).is_some() {
             if let Some(Flow::Udp(UdpFlow {
                 phase: Phase::Waiting { open_questions, .. }, ..
@@ -142,6 +188,17 @@ impl Engine {
         }
         let name = entry.name.clone();
         self.ask_for_flow(now, token, &name, fx);
+    }
+
+    /// A refused datagram leaves nothing. A refused echo leaves its flow: an app that pings a host
+    /// each second is told so each second, and the owner once.
+    fn udp_refused(&mut self, now: Now, token: Token, facts: Arc<FlowFacts>, fx: &mut dyn Effects) {
+        let Some(Flow::Udp(flow)) = self.flows.get_mut(token) else { return };
+        if flow.tuple.proto != Proto::Icmp {
+            return self.udp_end(now, token, fx);
+        }
+        flow.facts = Some(facts);
+        flow.phase = Phase::Refused;
     }
 
     pub(super) fn udp_resolved(
@@ -162,15 +219,19 @@ impl Engine {
 
     fn udp_connect(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
         let Some(Flow::Udp(flow)) = self.flows.get_mut(token) else { return };
+        let FiveTuple { proto, dst, .. } = flow.tuple;
         let entry = flow.slot.and_then(|slot| self.pool.entry(slot));
-        let real = entry.and_then(|e| e.real(now.mono_us)).unwrap_or_default();
-        let wanted = flow.tuple.dst.is_ipv4();
+        let asked_for = [dst.ip()];
+        let real = match flow.slot {
+            Some(_) => entry.and_then(|e| e.real(now.mono_us)).unwrap_or_default(),
+            None => &asked_for,
+        };
+        let wanted = dst.is_ipv4();
         let own = real.iter().filter(|a| a.is_ipv4() == wanted);
-        let port = flow.tuple.dst.port();
         let server = own
             .chain(real.iter().filter(|a| a.is_ipv4() != wanted))
-            .map(|addr| SocketAddr::new(*addr, port))
-            .find(|server| fx.connect(token, Proto::Udp, *server).is_ok());
+            .map(|addr| SocketAddr::new(*addr, dst.port()))
+            .find(|server| fx.connect(token, proto, *server).is_ok());
         let Some(server) = server else {
             if matches!(flow.phase, Phase::Waiting { open_questions: 1.., .. }) && !real.is_empty()
             {
@@ -178,17 +239,13 @@ impl Engine {
                 return;
             }
             self.counters.drop(Drop::ConnectFailed);
-            self.refuse_first(token, fx);
+            self.answer_first(token, fx, Self::lost);
             return self.udp_end(now, token, fx);
         };
         let phase = std::mem::replace(&mut flow.phase, Phase::Open);
         let Phase::Waiting { first, .. } = phase else { return };
-        let data = match Packet::parse(&first) {
-            Ok(Packet { payload: wire::Payload::Udp(data), .. }) => &first[data],
-            _ => &[],
-        };
-        self.udp_opened(now, token, server, data, fx);
-        self.send_datagram(now, token, data, fx);
+        self.udp_opened(now, token, server, data(&first), fx);
+        self.send_datagram(now, token, data(&first), fx);
     }
 
     pub(super) fn udp_opened(
@@ -205,7 +262,11 @@ impl Engine {
         if facts.verdict == Verdict::Record {
             // A QUIC long header has its two top bits set (RFC 8999 §5.1, RFC 9000 §17.2).
             let quic = first.first().is_some_and(|b| b & 0xc0 == 0xc0);
-            let transport = if quic { Transport::Quic } else { Transport::Udp };
+            let transport = match flow.tuple.proto {
+                Proto::Icmp => Transport::Icmp,
+                _ if quic => Transport::Quic,
+                _ => Transport::Udp,
+            };
             fx.record(Record::Opened(Arc::clone(facts)));
             fx.record(Record::Opaque { flow: facts.flow, time_ms: now.wall_ms, transport });
         }
@@ -219,11 +280,19 @@ impl Engine {
         fx: &mut dyn Effects,
     ) {
         let Some(Flow::Udp(flow)) = self.flows.get_mut(token) else { return };
-        flow.used_us = now.mono_us;
-        if matches!(flow.phase, Phase::Open)
-            && let Sent::Bytes(n) = fx.send(token, data)
-        {
-            flow.up += n as u64;
+        flow.idle.used(now);
+        let server = flow.facts.as_ref().and_then(|facts| facts.server);
+        let (Phase::Open, Some(server)) = (&flow.phase, server) else { return };
+        let sent = match flow.tuple.proto {
+            Proto::Icmp => self.send_echo(token, data, server, fx),
+            Proto::Tcp | Proto::Udp => fx.send(token, data),
+        };
+        let Some(Flow::Udp(flow)) = self.flows.get_mut(token) else { return };
+        match sent {
+            Sent::Bytes(n) => flow.up += n as u64,
+            // The queue is full: it may be lost.
+            Sent::Later => self.counters.drop(Drop::Datagram),
+            Sent::Failed => {}
         }
     }
 
@@ -238,15 +307,15 @@ impl Engine {
         if !ready.readable {
             return;
         }
-        flow.used_us = now.mono_us;
-        let (app, server) = (flow.tuple.src, flow.tuple.dst);
-        let head = if app.is_ipv4() { wire::DATAGRAM_V4 } else { wire::DATAGRAM_V6 };
+        flow.idle.used(now);
+        let tuple = flow.tuple;
+        let head = head(&tuple);
         // The socket tells of readiness once, so it is emptied; its queue bounds the loop.
         loop {
             match fx.recv(token, &mut self.datagram[head..]) {
                 Received::Bytes(n) => {
                     flow.down += n as u64;
-                    if let Ok(len) = wire::datagram(server, app, n, &mut self.datagram) {
+                    if let Ok(len) = answer(&tuple, n, &mut self.datagram) {
                         fx.write(&self.datagram[..len]);
                     }
                 }
@@ -256,25 +325,26 @@ impl Engine {
         }
     }
 
-    /// Ends the flow when it was idle for long.
-    pub(super) fn udp_watch(&mut self, now: Now, token: Token) {
-        self.set_timer(token, Some(now.mono_us + IDLE_US));
-    }
-
-    pub(super) fn udp_due(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
-        let Some(Flow::Udp(flow)) = self.flows.get_mut(token) else { return };
-        let idle_until = flow.used_us + IDLE_US;
-        if idle_until <= now.mono_us {
-            return self.udp_end(now, token, fx);
-        }
-        self.set_timer(token, Some(idle_until));
-    }
-
-    fn refuse_first(&mut self, token: Token, fx: &mut dyn Effects) {
+    /// Tells the app what became of the packet that waits.
+    fn answer_first(
+        &mut self,
+        token: Token,
+        fx: &mut dyn Effects,
+        say: fn(&mut Self, &[u8], Proto, &mut dyn Effects),
+    ) {
         let Some(Flow::Udp(flow)) = self.flows.get_mut(token) else { return };
         if let Phase::Waiting { first, .. } = &mut flow.phase {
-            let first = std::mem::take(first);
-            self.refuse(&first, Proto::Udp, fx);
+            let (first, proto) = (std::mem::take(first), flow.tuple.proto);
+            say(self, &first, proto, fx);
+        }
+    }
+
+    /// There was no way for a packet. A system tells a datagram's sender of closed ports, and of
+    /// hosts only where it asks for that.
+    fn lost(&mut self, packet: &[u8], proto: Proto, fx: &mut dyn Effects) {
+        match proto {
+            Proto::Icmp => self.unreachable(packet, fx),
+            Proto::Tcp | Proto::Udp => self.refuse(packet, proto, fx),
         }
     }
 
@@ -282,6 +352,9 @@ impl Engine {
     pub(super) fn udp_end(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
         fx.close(token, false);
         let Some(Flow::Udp(flow)) = self.flows.remove(token) else { return };
+        if flow.tuple.proto == Proto::Icmp {
+            self.echoes.retain(|other| *other != token);
+        }
         if let Some(slot) = flow.slot {
             self.pool.unpin(slot);
         }

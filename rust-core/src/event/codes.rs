@@ -105,6 +105,7 @@ codes!(
         Quic = "quic",
         Tcp = "tcp",
         Udp = "udp",
+        Icmp = "icmp",
     }
 );
 

@@ -53,6 +53,10 @@ impl SockDiag {
 impl Owners for SockDiag {
     fn owner(&mut self, tuple: &FiveTuple) -> Owner {
         let FiveTuple { proto, src, dst } = *tuple;
+        // The kernel's table has no echo sockets.
+        if proto == Proto::Icmp {
+            return Owner::Known(None);
+        }
         let found = self.ask(proto, src, dst);
         Owner::Known(match (found, proto) {
             // Kernels disagree which end of a datagram socket comes first.
@@ -85,6 +89,7 @@ fn request(proto: Proto, local: SocketAddr, remote: SocketAddr, number: u32) -> 
     out[17] = match proto {
         Proto::Tcp => libc::IPPROTO_TCP,
         Proto::Udp => libc::IPPROTO_UDP,
+        Proto::Icmp => libc::IPPROTO_ICMP,
     } as u8;
     out[20..24].fill(0xff); // any state
     out[24..26].copy_from_slice(&local.port().to_be_bytes());

@@ -11,7 +11,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, connect, recv,
+    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, connect, ipproto, recv,
     recvfrom, send, sendto, shutdown, socket_with, sockopt,
 };
 use std::net::SocketAddr;
@@ -78,11 +78,16 @@ fn system(what: &'static str) -> impl Fn(Errno) -> IoError {
 /// A socket whose packets bypass the TUN: by a mark on Linux, by the VPN's settings on Android.
 fn open(proto: Proto, ipv4: bool, mark: Option<u32>) -> Result<OwnedFd, Errno> {
     let family = if ipv4 { AddressFamily::INET } else { AddressFamily::INET6 };
-    let kind = match proto {
-        Proto::Tcp => SocketType::STREAM,
-        Proto::Udp => SocketType::DGRAM,
+    let (kind, protocol) = match (proto, ipv4) {
+        (Proto::Tcp, _) => (SocketType::STREAM, None),
+        (Proto::Udp, _) => (SocketType::DGRAM, None),
+        // A datagram socket of ICMP takes echo requests alone, and needs no privilege (icmp(7),
+        // ping_group_range).
+        (Proto::Icmp, true) => (SocketType::DGRAM, Some(ipproto::ICMP)),
+        (Proto::Icmp, false) => (SocketType::DGRAM, Some(ipproto::ICMPV6)),
     };
-    let fd = socket_with(family, kind, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)?;
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let fd = socket_with(family, kind, flags, protocol)?;
     if let Some(mark) = mark {
         super::sys::set_mark(&fd, mark)?;
     }
@@ -259,7 +264,7 @@ impl Effects for World {
                 Err(Errno::AGAIN) => Received::Later,
                 // A datagram that nobody took does not end the flow. The error is told once, and
                 // datagrams behind it are announced no more.
-                Err(Errno::CONNREFUSED) if conn.proto == Proto::Udp => continue,
+                Err(Errno::CONNREFUSED) if conn.proto != Proto::Tcp => continue,
                 Err(Errno::INTR) => continue,
                 Err(_) => Received::Failed,
             };

@@ -28,9 +28,17 @@ pub enum Unreachable {
     Host,
     /// Refused by policy.
     Prohibited,
+    /// Larger than the path takes whole: the largest packet that passes, bytes (RFC 1191 §4,
+    /// RFC 4443 §3.2).
+    TooBig(u16),
 }
 
-fn ip_repr(src: SocketAddr, dst: SocketAddr, protocol: IpProtocol, len: usize) -> IpRepr {
+pub(super) fn ip_repr(
+    src: SocketAddr,
+    dst: SocketAddr,
+    protocol: IpProtocol,
+    len: usize,
+) -> IpRepr {
     IpRepr::new(IpAddress::from(src.ip()), IpAddress::from(dst.ip()), protocol, len, HOP_LIMIT)
 }
 
@@ -144,6 +152,7 @@ fn unreachable_v4(packet: &[u8], why: Unreachable, out: &mut [u8]) -> Result<usi
             Unreachable::Port => Icmpv4DstUnreachable::PortUnreachable,
             Unreachable::Host => Icmpv4DstUnreachable::HostUnreachable,
             Unreachable::Prohibited => Icmpv4DstUnreachable::CommProhibited,
+            Unreachable::TooBig(_) => Icmpv4DstUnreachable::FragRequired,
         },
         header: Ipv4Repr::parse(&ip, &ChecksumCapabilities::ignored()).map_err(|_| NoRoom)?,
         data: &quoted[..quoted.len().min(64)],
@@ -158,22 +167,26 @@ fn unreachable_v4(packet: &[u8], why: Unreachable, out: &mut [u8]) -> Result<usi
     let total = outer.header_len() + repr.buffer_len();
     let out = out.get_mut(..total).ok_or(NoRoom)?;
     outer.emit(&mut *out, &ChecksumCapabilities::default());
-    let mut icmp = Icmpv4Packet::new_unchecked(&mut out[outer.header_len()..]);
-    repr.emit(&mut icmp, &ChecksumCapabilities::default());
+    let message = &mut out[outer.header_len()..];
+    repr.emit(&mut Icmpv4Packet::new_unchecked(&mut *message), &ChecksumCapabilities::ignored());
+    if let Unreachable::TooBig(mtu) = why {
+        message[6..8].copy_from_slice(&mtu.to_be_bytes());
+    }
+    Icmpv4Packet::new_unchecked(message).fill_checksum();
     Ok(total)
 }
 
 fn unreachable_v6(packet: &[u8], why: Unreachable, out: &mut [u8]) -> Result<usize, NoRoom> {
     let ip = Ipv6Packet::new_checked(packet).map_err(|_| NoRoom)?;
     let quoted = ip.payload();
-    let repr = Icmpv6Repr::DstUnreachable {
-        reason: match why {
-            Unreachable::Port => Icmpv6DstUnreachable::PortUnreachable,
-            Unreachable::Host => Icmpv6DstUnreachable::AddrUnreachable,
-            Unreachable::Prohibited => Icmpv6DstUnreachable::AdminProhibit,
-        },
-        header: Ipv6Repr::parse(&ip).map_err(|_| NoRoom)?,
-        data: &quoted[..quoted.len().min(64)],
+    let header = Ipv6Repr::parse(&ip).map_err(|_| NoRoom)?;
+    let data = &quoted[..quoted.len().min(64)];
+    let unreachable = |reason| Icmpv6Repr::DstUnreachable { reason, header, data };
+    let repr = match why {
+        Unreachable::Port => unreachable(Icmpv6DstUnreachable::PortUnreachable),
+        Unreachable::Host => unreachable(Icmpv6DstUnreachable::AddrUnreachable),
+        Unreachable::Prohibited => unreachable(Icmpv6DstUnreachable::AdminProhibit),
+        Unreachable::TooBig(mtu) => Icmpv6Repr::PktTooBig { mtu: mtu.into(), header, data },
     };
     let (src, dst) = (ip.dst_addr(), ip.src_addr());
     let outer =
@@ -253,6 +266,25 @@ mod tests {
         let repr = Icmpv6Repr::parse(&ip.src_addr(), &ip.dst_addr(), &icmp, &caps).unwrap();
         let Icmpv6Repr::DstUnreachable { reason, .. } = repr else { panic!("{repr:?}") };
         assert_eq!(reason, Icmpv6DstUnreachable::PortUnreachable);
+    }
+
+    #[test]
+    fn a_packet_that_is_too_big_is_told_the_size_that_passes() {
+        let mut out = [0; 256];
+        let len = unreachable(&SYN_V4, Unreachable::TooBig(1400), &mut out).unwrap();
+        let icmp = Icmpv4Packet::new_checked(&out[20..len]).unwrap();
+        assert!(icmp.verify_checksum());
+        // Type, code, sum, unused, next-hop MTU (RFC 1191 §4).
+        assert_eq!((out[20..22].to_vec(), out[24..28].to_vec()), (vec![3, 4], vec![0, 0, 5, 120]));
+
+        let (src, dst) = ("[fd00::1]:5000".parse().unwrap(), "[fd00::2]:443".parse().unwrap());
+        let mut udp = [7; 100];
+        let len = datagram(src, dst, 20, &mut udp).unwrap();
+        let len = unreachable(&udp[..len], Unreachable::TooBig(1400), &mut out).unwrap();
+        let ip = Ipv6Packet::new_checked(&out[..len]).unwrap();
+        let icmp = Icmpv6Packet::new_checked(ip.payload()).unwrap();
+        assert!(icmp.verify_checksum(&ip.src_addr(), &ip.dst_addr()));
+        assert_eq!(icmp.pkt_too_big_mtu(), 1400);
     }
 
     #[test]

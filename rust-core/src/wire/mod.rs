@@ -1,31 +1,37 @@
 //! IP packets in and out: a checked view of what an app sent, and the few packets that are
-//! answered without a stack (resets, unreachables, datagrams).
+//! answered without a stack (resets, unreachables, datagrams, echoes).
 //!
 //! Never allocates, never keeps a packet, never trusts a length. Checked views are smoltcp's.
 
 mod build;
+mod echo;
 
 pub use build::{
     DATAGRAM_V4, DATAGRAM_V6, NoRoom, Unreachable, datagram, reset, segment_head, unreachable,
 };
+pub use echo::{ECHO_V4, ECHO_V6, Echo, echo};
 
-use smoltcp::wire::{IpProtocol, Ipv4Packet, Ipv6Packet, TcpPacket, UdpPacket};
+use smoltcp::wire::{
+    Icmpv4Message, Icmpv6Message, IpProtocol, Ipv4Packet, Ipv6Packet, TcpPacket, UdpPacket,
+};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
-/// TCP or UDP.
+/// What a flow is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Proto {
     /// RFC 9293.
     Tcp,
     /// RFC 768.
     Udp,
+    /// Echo requests (RFC 792, RFC 4443 §4.1). The app's port is the identifier, the other is 0.
+    Icmp,
 }
 
 /// A five-tuple as the app sees it: `src` is the app, `dst` what it wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FiveTuple {
-    /// TCP or UDP.
+    /// What it is made of.
     pub proto: Proto,
     /// The app's end.
     pub src: SocketAddr,
@@ -49,6 +55,8 @@ pub enum Payload {
     Tcp(TcpFlags),
     /// A datagram; the range of its data in the packet.
     Udp(Range<usize>),
+    /// An echo request; the range of the ICMP message in the packet.
+    Echo(Range<usize>),
 }
 
 /// A packet that the core can act on.
@@ -74,7 +82,7 @@ pub enum Refused {
     /// A fragment. Local apps do not fragment toward this MTU.
     #[error("packet is a fragment")]
     Fragment,
-    /// Neither TCP nor UDP, or behind extension headers.
+    /// Neither TCP, UDP nor an echo request, or behind extension headers.
     #[error("protocol is not handled")]
     Unsupported,
     /// To a group, to all, or from nobody.
@@ -99,11 +107,14 @@ impl Packet {
         let (proto, src_port, dst_port, payload) = match protocol {
             IpProtocol::Tcp => parse_tcp(inner)?,
             IpProtocol::Udp => parse_udp(inner, at)?,
+            IpProtocol::Icmp if src.is_ipv4() => {
+                echo::parse(inner, at, Icmpv4Message::EchoRequest.into())?
+            }
+            IpProtocol::Icmpv6 if src.is_ipv6() => {
+                echo::parse(inner, at, Icmpv6Message::EchoRequest.into())?
+            }
             _ => return Err(Refused::Unsupported),
         };
-        if dst_port == 0 || src_port == 0 {
-            return Err(Refused::Malformed);
-        }
         let (src, dst) = (SocketAddr::new(src, src_port), SocketAddr::new(dst, dst_port));
         Ok(Self { tuple: FiveTuple { proto, src, dst }, payload, len })
     }
@@ -141,7 +152,8 @@ type Inner = (Proto, u16, u16, Payload);
 fn parse_tcp(inner: &[u8]) -> Result<Inner, Refused> {
     let tcp = TcpPacket::new_checked(inner).map_err(|_| Refused::Truncated)?;
     let flags = TcpFlags { opens: tcp.syn() && !tcp.ack() && !tcp.rst(), rst: tcp.rst() };
-    Ok((Proto::Tcp, tcp.src_port(), tcp.dst_port(), Payload::Tcp(flags)))
+    let (from, to) = ports(tcp.src_port(), tcp.dst_port())?;
+    Ok((Proto::Tcp, from, to, Payload::Tcp(flags)))
 }
 
 fn parse_udp(inner: &[u8], at: usize) -> Result<Inner, Refused> {
@@ -150,7 +162,13 @@ fn parse_udp(inner: &[u8], at: usize) -> Result<Inner, Refused> {
     if len < 8 {
         return Err(Refused::Malformed);
     }
-    Ok((Proto::Udp, udp.src_port(), udp.dst_port(), Payload::Udp(at + 8..at + len)))
+    let (from, to) = ports(udp.src_port(), udp.dst_port())?;
+    Ok((Proto::Udp, from, to, Payload::Udp(at + 8..at + len)))
+}
+
+/// Nobody has port 0.
+fn ports(from: u16, to: u16) -> Result<(u16, u16), Refused> {
+    if from == 0 || to == 0 { Err(Refused::Malformed) } else { Ok((from, to)) }
 }
 
 #[cfg(test)]
@@ -227,12 +245,24 @@ pub(crate) mod tests {
         assert_eq!(with(|b| b[0] = 0x41), Err(Refused::Truncated));
         assert_eq!(with(|b| b[6] = 0x20), Err(Refused::Fragment));
         assert_eq!(with(|b| b[7] = 0x01), Err(Refused::Fragment));
-        assert_eq!(with(|b| b[9] = 1), Err(Refused::Unsupported));
+        assert_eq!(with(|b| b[9] = 1), Err(Refused::Unsupported), "ICMP that is no echo request");
+        assert_eq!(with(|b| b[9] = 58), Err(Refused::Unsupported), "ICMPv6 in IPv4");
         assert_eq!(with(|b| b[16] = 224), Err(Refused::NotUnicast));
         assert_eq!(with(|b| b[16..20].fill(255)), Err(Refused::NotUnicast));
         assert_eq!(with(|b| b[12..16].fill(0)), Err(Refused::NotUnicast));
         assert_eq!(with(|b| b[22..24].fill(0)), Err(Refused::Malformed));
         assert_eq!(with(|b| b[32] = 0xf0), Err(Refused::Truncated));
+    }
+
+    #[test]
+    fn a_fragment_is_refused_whatever_it_carries() {
+        // The first one has its ports and says that more follow; a later one says where it belongs.
+        assert_eq!(with(|b| b[6] = 0x20), Err(Refused::Fragment));
+        assert_eq!(with(|b| (b[6], b[7], b[9]) = (0x00, 0x10, 17)), Err(Refused::Fragment));
+        // IPv6 has a header of its own for it (RFC 8200 §4.5).
+        let mut v6 = udp_v6(b"hello");
+        v6[6] = 44;
+        assert_eq!(Packet::parse(&v6), Err(Refused::Fragment));
     }
 
     #[test]
@@ -244,10 +274,16 @@ pub(crate) mod tests {
             seed ^= seed << 17;
             seed
         };
-        let originals = [SYN_V4.to_vec(), udp_v6(b"hello, resolver")];
+        let (v4, v6) = ("10.0.0.1:7".parse().unwrap(), "[fd00::1]:7".parse().unwrap());
+        let originals = [
+            SYN_V4.to_vec(),
+            udp_v6(b"hello, resolver"),
+            echo::tests::packet(v4, v4, Echo::Request, b"hello"),
+            echo::tests::packet(v6, v6, Echo::Request, b"hello"),
+        ];
         let mut out = [0; 256];
         for _ in 0..200_000 {
-            let mut bytes = originals[next() as usize % 2].clone();
+            let mut bytes = originals[next() as usize % 4].clone();
             for _ in 0..=next() % 4 {
                 let at = next() as usize % bytes.len();
                 bytes[at] = next() as u8;

@@ -123,3 +123,14 @@ pub fn first_address(message: &[u8]) -> Option<IpAddr> {
         _ => None,
     })
 }
+
+/// What a host says to an echo request as a datagram socket of ICMP carries it: with the type of
+/// its family, and an identifier that the system has chosen.
+pub fn echo_reply(request: &[u8], ipv4: bool) -> Vec<u8> {
+    let (asks, answers) = if ipv4 { (8, 0) } else { (128, 129) };
+    assert_eq!(request[..2], [asks, 0], "no echo request of this family");
+    let mut reply = request.to_vec();
+    reply[0] = answers;
+    reply[4..6].copy_from_slice(&[0x5a, 0xa5]);
+    reply
+}

@@ -10,7 +10,7 @@ mod world;
 
 pub use app::Client;
 pub use message::{Rr, query};
-pub use packet::{Icmp, Seen, Segment, Tcp, tcp, udp};
+pub use packet::{EchoError, Icmp, Seen, Segment, Tcp, echo, tcp, udp};
 pub use world::{Connect, Fin, Mode, Script, World};
 
 use muzzle::engine::{Config, Engine, Now, Reach, Readiness, Rules};
@@ -85,8 +85,17 @@ pub struct Sim {
 
 impl Sim {
     pub fn new(policy: &str) -> Self {
+        Self::reaching(Reach::Light, policy)
+    }
+
+    /// With everything that apps send routed to the engine.
+    pub fn deep(policy: &str) -> Self {
+        Self::reaching(Reach::Deep, policy)
+    }
+
+    fn reaching(reach: Reach, policy: &str) -> Self {
         let resolvers = vec!["192.0.2.53:53".parse().unwrap(), "192.0.2.54:53".parse().unwrap()];
-        let config = Config { reach: Reach::Light, resolvers, seed: [3, 5] };
+        let config = Config { reach, resolvers, seed: [3, 5] };
         let mut world = World::new(config.resolvers.clone());
         world.zone(LISTED, Rr::A(SERVER));
         world.zone(LISTED_TOO, Rr::A(SERVER_TOO));
@@ -332,6 +341,20 @@ impl Sim {
             _ => None,
         });
         all.collect()
+    }
+
+    /// Echo replies to this address and identifier: from whom, number, data.
+    pub fn echoes(&self, to: SocketAddr) -> Vec<(IpAddr, u16, &[u8])> {
+        let all = self.seen.iter().filter_map(|s| match s {
+            Seen::Echo { src, dst, number, data } if *dst == to => Some((*src, *number, &data[..])),
+            _ => None,
+        });
+        all.collect()
+    }
+
+    pub fn echo_errors(&self) -> Vec<EchoError> {
+        let all = self.seen.iter();
+        all.filter_map(|s| if let Seen::EchoError(e) = s { Some(*e) } else { None }).collect()
     }
 
     pub fn opened(&self) -> usize {

@@ -32,12 +32,33 @@ pub struct Icmp {
     pub port: bool,
 }
 
+/// A message about an echo, by identifier and number of what it quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EchoError {
+    pub kind: u8,
+    pub code: u8,
+    pub ident: u16,
+    pub number: u16,
+}
+
 /// A packet toward an app; its sums were right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
     Segment(Segment),
-    Datagram { src: SocketAddr, dst: SocketAddr, data: Vec<u8> },
+    Datagram {
+        src: SocketAddr,
+        dst: SocketAddr,
+        data: Vec<u8>,
+    },
+    /// A reply; the port of `dst` is the identifier.
+    Echo {
+        src: IpAddr,
+        dst: SocketAddr,
+        number: u16,
+        data: Vec<u8>,
+    },
     Icmp(Icmp),
+    EchoError(EchoError),
 }
 
 /// What a segment says.
@@ -93,6 +114,24 @@ pub fn udp(src: SocketAddr, dst: SocketAddr, data: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// An echo request; the port of `src` is the identifier.
+pub fn echo(src: SocketAddr, dst: IpAddr, number: u16, data: &[u8]) -> Vec<u8> {
+    let protocol = if dst.is_ipv4() { IpProtocol::Icmp } else { IpProtocol::Icmpv6 };
+    let (ip, mut bytes) = ip(src, SocketAddr::new(dst, 0), protocol, 8 + data.len());
+    let message = &mut bytes[ip.header_len()..];
+    message[0] = if dst.is_ipv4() { 8 } else { 128 };
+    message[4..6].copy_from_slice(&src.port().to_be_bytes());
+    message[6..8].copy_from_slice(&number.to_be_bytes());
+    message[8..].copy_from_slice(data);
+    match (src.ip(), dst) {
+        (IpAddr::V6(src), IpAddr::V6(dst)) => {
+            Icmpv6Packet::new_unchecked(message).fill_checksum(&src, &dst);
+        }
+        _ => Icmpv4Packet::new_unchecked(message).fill_checksum(),
+    }
+    bytes
+}
+
 /// Reads a packet toward an app; panics where a real kernel would drop it.
 pub fn read(bytes: &[u8]) -> Seen {
     let (src, dst, protocol, inner) = match bytes[0] >> 4 {
@@ -137,24 +176,42 @@ pub fn read(bytes: &[u8]) -> Seen {
         IpProtocol::Icmp => {
             let icmp = Icmpv4Packet::new_checked(inner).unwrap();
             assert!(icmp.verify_checksum(), "the ICMP sum is wrong");
-            // Type, code, sum, four unused bytes (RFC 792); then an IPv4 header.
+            if inner[0] == 0 {
+                return echo_reply(from, to, inner);
+            }
+            // Type, code, sum, four bytes (RFC 792, RFC 1191 §4); then an IPv4 header.
             assert_eq!(inner[0], 3, "no destination unreachable");
             let head = usize::from(inner[8] & 15) * 4;
-            icmp_about(to, &inner[8 + head..], inner[1] == 3)
+            icmp_about(to, [inner[0], inner[1]], inner[8 + 9], &inner[8 + head..], inner[1] == 3)
         }
         IpProtocol::Icmpv6 => {
             let icmp = Icmpv6Packet::new_checked(inner).unwrap();
             let (IpAddr::V6(src), IpAddr::V6(dst)) = (from, to) else { panic!("{from} {to}") };
             assert!(icmp.verify_checksum(&src, &dst), "the ICMPv6 sum is wrong");
-            // Type, code, sum, four unused bytes (RFC 4443 §3.1); then an IPv6 header.
-            assert_eq!(inner[0], 1, "no destination unreachable");
-            icmp_about(to, &inner[48..], inner[1] == 4)
+            if inner[0] == 129 {
+                return echo_reply(from, to, inner);
+            }
+            // Type, code, sum, four bytes (RFC 4443 §3); then an IPv6 header.
+            assert!(matches!(inner[0], 1 | 2), "neither unreachable nor too big");
+            icmp_about(to, [inner[0], inner[1]], inner[8 + 6], &inner[48..], inner[1] == 4)
         }
         other => panic!("{other}"),
     }
 }
 
-fn icmp_about(to: IpAddr, quoted: &[u8], port: bool) -> Seen {
-    let number = |at: usize| u16::from_be_bytes([quoted[at], quoted[at + 1]]);
-    Seen::Icmp(Icmp { to, src_port: number(0), dst_port: number(2), port })
+fn number(bytes: &[u8], at: usize) -> u16 {
+    u16::from_be_bytes([bytes[at], bytes[at + 1]])
+}
+
+fn echo_reply(src: IpAddr, to: IpAddr, message: &[u8]) -> Seen {
+    let dst = SocketAddr::new(to, number(message, 4));
+    Seen::Echo { src, dst, number: number(message, 6), data: message[8..].to_vec() }
+}
+
+fn icmp_about(to: IpAddr, [kind, code]: [u8; 2], carried: u8, quoted: &[u8], port: bool) -> Seen {
+    if matches!(carried, 1 | 58) {
+        let (ident, number) = (number(quoted, 4), number(quoted, 6));
+        return Seen::EchoError(EchoError { kind, code, ident, number });
+    }
+    Seen::Icmp(Icmp { to, src_port: number(quoted, 0), dst_port: number(quoted, 2), port })
 }

@@ -430,7 +430,7 @@ impl Effects for World {
 
     fn recv(&mut self, token: Token, into: &mut [u8]) -> Received {
         let Some(conn) = self.conn(token) else { return Received::Failed };
-        if conn.proto == Proto::Udp {
+        if conn.proto != Proto::Tcp {
             let Some(datagram) = conn.packets_out.pop_front() else { return Received::Later };
             into[..datagram.len()].copy_from_slice(&datagram);
             return Received::Bytes(datagram.len());
@@ -456,12 +456,16 @@ impl Effects for World {
         if conn.broken {
             return Sent::Failed;
         }
-        if conn.proto == Proto::Udp {
+        if conn.proto != Proto::Tcp {
             conn.datagrams.push(bytes.to_vec());
             conn.received.extend_from_slice(bytes);
             if conn.script.echo {
                 let wait = conn.script.latency_us;
-                self.after(wait, Later::Datagram(token, bytes.to_vec()));
+                let back = match conn.proto {
+                    Proto::Icmp => message::echo_reply(bytes, conn.to.is_ipv4()),
+                    _ => bytes.to_vec(),
+                };
+                self.after(wait, Later::Datagram(token, back));
             }
             return Sent::Bytes(bytes.len());
         }

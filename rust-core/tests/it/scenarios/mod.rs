@@ -5,6 +5,7 @@ mod capture;
 mod chance;
 mod connect;
 mod datagrams;
+mod echoes;
 mod limits;
 mod malformed;
 mod names;
