@@ -1,0 +1,57 @@
+package app.muzzle
+
+import android.app.Application
+import android.content.Context
+import app.muzzle.apps.InstalledApps
+import app.muzzle.core.Core
+import app.muzzle.core.CoreException
+import app.muzzle.core.NativeCore
+import app.muzzle.core.OpenConfig
+import app.muzzle.core.Work
+import app.muzzle.service.Protection
+import app.muzzle.settings.SettingsStore
+import java.io.File
+import java.time.Clock
+
+/** The process. Holds the one [Graph]. */
+class MuzzleApp : Application() {
+    val graph by lazy { makeGraph(this) }
+
+    companion object {
+        /** Tests put their own parts here. */
+        var makeGraph: (Application) -> Graph = ::Graph
+    }
+}
+
+val Context.graph get() = (applicationContext as MuzzleApp).graph
+
+/** The parts of the app, wired by hand. Nothing is made before it is asked for. */
+open class Graph(
+    private val app: Application,
+) {
+    open val clock: Clock = Clock.systemDefaultZone()
+    open val work by lazy { Work() }
+    open val settings by lazy { SettingsStore(File(app.filesDir, "settings.json")) }
+    open val apps by lazy { InstalledApps(app.packageManager, app.packageName) }
+    open val upcalls: NativeCore.Upcalls by lazy { TODO("made by the service") }
+    open val protection: Protection by lazy { TODO("made by the service") }
+
+    /** Throws [CoreException] each time it is asked for and cannot be opened. Reads the disk. */
+    open val core: Core
+        get() =
+            synchronized(this) {
+                opened ?: Core
+                    .open(
+                        OpenConfig(
+                            File(app.filesDir, "muzzle.db").path,
+                            app.cacheDir.path,
+                            android.os.Build.VERSION.SDK_INT,
+                            settings.now.retentionDays,
+                            settings.now.maxBytes,
+                            debug = false,
+                        ),
+                        upcalls,
+                    ).also { opened = it }
+            }
+    private var opened: Core? = null
+}

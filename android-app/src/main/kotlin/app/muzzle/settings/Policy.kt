@@ -1,0 +1,34 @@
+package app.muzzle.settings
+
+import org.json.JSONArray
+import org.json.JSONObject
+
+/** The owner's settings as the core's policy (docs/jni.md). [uids] gives the user ids of a package. */
+fun OwnerSettings.policy(uids: (String) -> List<Int>): JSONObject =
+    JSONObject()
+        .put("v", 1)
+        .put("default", default.code)
+        .put("when_blocked", if (capture) "capture" else "refuse")
+        .putOpt("paused_until", pausedUntil)
+        .put("categories", JSONObject(categories.mapValues { it.value.code }))
+        .put(
+            "apps",
+            JSONArray(
+                apps.mapNotNull { (name, setting) ->
+                    uids(name).ifEmpty { null }?.let {
+                        JSONObject().put("package", name).put("uid", JSONArray(it)).put("setting", setting.code)
+                    }
+                },
+            ),
+        ).put(
+            "hosts",
+            JSONArray(
+                hosts.map {
+                    JSONObject()
+                        .put("host", it.host)
+                        .put("verdict", it.verdict.code)
+                        .putOpt("app", it.packageName)
+                        .putOpt("until", it.until)
+                },
+            ),
+        )

@@ -1,0 +1,144 @@
+package app.muzzle.ui
+
+import android.app.Activity
+import android.content.Context
+import android.content.res.Configuration
+import android.os.Bundle
+import android.view.LayoutInflater
+import android.view.View
+import android.view.ViewGroup
+import android.widget.Button
+import android.widget.FrameLayout
+import android.widget.TextView
+import android.widget.Toolbar
+import app.muzzle.R
+import app.muzzle.core.Work
+import app.muzzle.graph
+import app.muzzle.settings.Appearance
+
+/** A screen: a toolbar, a content that loads, is empty or failed, and a place to undo. */
+abstract class ScreenActivity : Activity() {
+    protected val toolbar: Toolbar get() = find(R.id.toolbar)
+    private val content: FrameLayout get() = find(R.id.content)
+    private val tickets = mutableListOf<Work.Ticket>()
+
+    override fun attachBaseContext(base: Context) = super.attachBaseContext(dressed(base))
+
+    override fun onCreate(savedInstanceState: Bundle?) {
+        super.onCreate(savedInstanceState)
+        setContentView(R.layout.screen)
+    }
+
+    override fun onDestroy() {
+        tickets.forEach { it.cancel() }
+        super.onDestroy()
+    }
+
+    /** The arrow that leads to the screen before. */
+    protected fun showUp() {
+        toolbar.setNavigationIcon(R.drawable.ic_back)
+        toolbar.setNavigationContentDescription(R.string.back)
+        toolbar.setNavigationOnClickListener { finish() }
+    }
+
+    fun show(view: View) {
+        content.removeAllViews()
+        content.addView(view)
+    }
+
+    /** Reads in the background; [then] comes on the main thread, and not after the screen is gone. */
+    fun <T> load(
+        job: () -> T,
+        failed: (Throwable) -> Unit = { showError(it) { recreate() } },
+        then: (T) -> Unit,
+    ): Work.Ticket =
+        graph.work
+            .run(job) { it.fold(then, failed) }
+            .also {
+                tickets.removeAll { ticket -> ticket.cancelled }
+                tickets += it
+            }
+
+    fun showLoading() =
+        showMessage(getString(R.string.loading), "") {
+            it.find<View>(R.id.message_busy).visibility = View.VISIBLE
+        }
+
+    fun showEmpty(
+        title: Int,
+        text: Int,
+    ) = showMessage(getString(title), getString(text))
+
+    fun showError(
+        error: Throwable,
+        retry: () -> Unit,
+    ) {
+        val words = errorWords(this, error)
+        showMessage(words.title, words.advice) {
+            val button = it.find<Button>(R.id.message_action)
+            button.visibility = View.VISIBLE
+            button.setText(R.string.try_again)
+            button.setOnClickListener { retry() }
+        }
+    }
+
+    private fun showMessage(
+        title: String,
+        text: String,
+        more: (View) -> Unit = {},
+    ) {
+        val view = inflate(R.layout.message, content)
+        view.find<TextView>(R.id.message_title).text = title
+        view.find<TextView>(R.id.message_text).text = text
+        more(view)
+        show(view)
+    }
+
+    /** Says what was done, with a button that takes it back. Stays until the next thing or a leave. */
+    fun offerUndo(
+        text: String,
+        undo: () -> Unit,
+    ) {
+        val place = find<FrameLayout>(R.id.undo_place)
+        place.removeAllViews()
+        val bar = inflate(R.layout.undo, place)
+        bar.find<TextView>(R.id.undo_text).text = text
+        bar.find<Button>(R.id.undo_action).setOnClickListener {
+            place.removeAllViews()
+            undo()
+        }
+        place.addView(bar)
+    }
+
+    fun inflate(
+        layout: Int,
+        into: ViewGroup,
+    ): View = checkNotNull(LayoutInflater.from(this).inflate(layout, into, false))
+
+    private fun dressed(base: Context): Context {
+        val night =
+            when (base.graph.settings.now.appearance) {
+                Appearance.SYSTEM -> return base
+                Appearance.LIGHT -> Configuration.UI_MODE_NIGHT_NO
+                Appearance.DARK -> Configuration.UI_MODE_NIGHT_YES
+            }
+        val configuration = Configuration(base.resources.configuration)
+        configuration.uiMode = configuration.uiMode and Configuration.UI_MODE_NIGHT_MASK.inv() or night
+        return base.createConfigurationContext(configuration)
+    }
+}
+
+/** One of the main screen's tabs. Takes its data through [screen]. */
+abstract class Page(
+    protected val screen: ScreenActivity,
+) {
+    /** The page came to the front, or its data may be old: load and call [ScreenActivity.show]. */
+    abstract fun shown()
+
+    /** The page went to the back. */
+    open fun hidden() {}
+
+    open fun save(state: Bundle) {}
+
+    open fun restore(state: Bundle) {}
+}

@@ -1,0 +1,117 @@
+package app.muzzle
+
+import android.app.Application
+import android.content.pm.ApplicationInfo
+import android.content.pm.PackageInfo
+import app.muzzle.core.Core
+import app.muzzle.core.NativeCore
+import app.muzzle.core.OpenConfig
+import app.muzzle.core.Work
+import app.muzzle.service.Protection
+import app.muzzle.service.ProtectionState
+import org.robolectric.Shadows.shadowOf
+import java.io.File
+import java.time.Clock
+import java.time.Instant
+import java.time.ZoneOffset
+
+/**
+ * The app's parts for a test: the real core over a copy of the synthetic week, a clock that stands on
+ * its last evening, work done at once, and a protection that only remembers what it was told.
+ */
+class TestGraph(
+    private val app: Application,
+    seeded: Boolean = true,
+) : Graph(app),
+    AutoCloseable {
+    override val clock: Clock = Clock.fixed(NOW, ZoneOffset.UTC)
+    override val work = Work(background = { it.run() }, main = { it.run() })
+    override val upcalls =
+        object : NativeCore.Upcalls {
+            override fun connectionOwner(
+                protocol: Int,
+                source: ByteArray,
+                sourcePort: Int,
+                destination: ByteArray,
+                destinationPort: Int,
+            ) = -1
+
+            override fun protect(fd: Int) = true
+
+            override fun ended(code: String) = Unit
+        }
+    override val protection = RememberedProtection()
+    val db = File(app.filesDir, "muzzle.db")
+    override val core: Core by lazy {
+        if (seeded) File(System.getProperty("muzzle.seed")!!).copyTo(db, overwrite = true)
+        Core.open(OpenConfig(db.path, app.cacheDir.path, 35, retentionDays = 0, maxBytes = 0, debug = false), upcalls)
+    }
+
+    init {
+        APPS.forEach { (name, uid, label) -> install(name, uid, label) }
+    }
+
+    private fun install(
+        name: String,
+        uid: Int,
+        label: String,
+    ) {
+        val info = ApplicationInfo()
+        info.packageName = name
+        info.name = label
+        info.nonLocalizedLabel = label
+        info.uid = uid
+        info.flags = if (name.startsWith("com.example")) 0 else ApplicationInfo.FLAG_SYSTEM
+        val packageInfo = PackageInfo()
+        packageInfo.packageName = name
+        packageInfo.applicationInfo = info
+        shadowOf(app.packageManager).installPackage(packageInfo)
+    }
+
+    override fun close() = core.close()
+
+    companion object {
+        /** The evening of the synthetic week's last day. */
+        val NOW: Instant = Instant.parse("2026-11-21T21:30:00Z")
+
+        val APPS =
+            listOf(
+                Triple("com.mi.globalbrowser", 10_123, "Mi Browser"),
+                Triple("com.miui.home", 10_061, "System launcher"),
+                Triple("com.miui.player", 10_140, "Music"),
+                Triple("com.miui.analytics", 10_070, "Analytics"),
+                Triple("com.example.news", 10_177, "News"),
+            )
+    }
+}
+
+class RememberedProtection : Protection {
+    private val listeners = mutableListOf<(ProtectionState) -> Unit>()
+    override var state: ProtectionState = ProtectionState.Off
+        set(value) {
+            field = value
+            listeners.toList().forEach { it(value) }
+        }
+
+    override fun start() {
+        state = ProtectionState.On(TestGraph.NOW.toEpochMilli())
+    }
+
+    override fun stop() {
+        state = ProtectionState.Off
+    }
+
+    override fun pause(minutes: Int) {
+        state = ProtectionState.Paused(TestGraph.NOW.plusSeconds(minutes * 60L).toEpochMilli())
+    }
+
+    override fun resume() = start()
+
+    override fun listen(listener: (ProtectionState) -> Unit) {
+        listeners += listener
+    }
+
+    override fun forget(listener: (ProtectionState) -> Unit) {
+        listeners -= listener
+    }
+}
