@@ -16,6 +16,11 @@ pub const PUMP_BUDGET: usize = 256 * 1024;
 
 /// Receive and send buffer of one TCP flow, bytes each. Pages are touched only by data.
 pub const TCP_BUFFER: usize = 256 * 1024;
+/// Packets that the apps may send in all before they hear from us again: three quarters of the 500
+/// that a TUN queues (its `txqueuelen`), because what is no data needs room, too.
+pub const TUN_WINDOWS: u32 = 375;
+/// Segments that one connection may send however many there are; one would wait for a timer.
+pub const WINDOW_FLOOR: u32 = 2;
 /// Connections that are over and whose buffers wait for the next ones.
 pub const SPARE_SOCKETS: usize = 16;
 /// Most bytes that such a connection has moved: its buffers hold few pages.

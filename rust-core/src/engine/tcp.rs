@@ -337,9 +337,9 @@ impl Engine {
         fx: &mut dyn Effects,
     ) {
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
-        let Some(mut socket) = self.stack.listen(flow.tuple.dst) else { return };
-        let syn = flow.syn;
-        self.stack.ingress(now.mono_us, &syn[..flow.syn_len], &mut socket, fx);
+        let syn = &flow.syn[..flow.syn_len];
+        let accepted = self.stack.accept(now.mono_us, flow.tuple.dst, syn, fx);
+        let Some(socket) = accepted else { return };
         flow.phase = Phase::Open(Box::new(Open { socket, peer, inspect }));
         self.set_timer(token, None);
         self.mark(token);

@@ -4,15 +4,20 @@
 //! shares a socket set between connections: smoltcp walks a set from end to end for each packet,
 //! so each connection has a set of its own and costs the same among ten thousand as alone.
 
+mod device;
+mod window;
+
 use crate::limits::{PACKET, SPARE_BYTES, SPARE_SOCKETS, TCP_BUFFER, TCP_TIMEOUT};
+use device::Port;
 use smoltcp::iface::{Config, Interface, PollResult, SocketHandle, SocketSet};
-use smoltcp::phy::{Checksum, Device, DeviceCapabilities, Medium, RxToken, TxToken};
+use smoltcp::phy::{Checksum, DeviceCapabilities, Medium};
 use smoltcp::socket::tcp;
 use smoltcp::time::Instant;
+use smoltcp::wire::TcpPacket;
 use smoltcp::wire::{HardwareAddress, IpEndpoint, IpListenEndpoint, Ipv4Packet, Ipv6Packet};
-use smoltcp::wire::{IpAddress, TcpPacket};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use window::{Window, Windows};
 
 /// Takes packets for the apps.
 pub trait PacketSink {
@@ -27,6 +32,7 @@ pub struct Stack {
     iface: Interface,
     caps: DeviceCapabilities,
     out: Vec<u8>,
+    windows: Windows,
     /// Connections that are over, for their buffers.
     spare: Vec<Socket>,
 }
@@ -35,6 +41,7 @@ pub struct Stack {
 pub struct Socket {
     set: SocketSet<'static>,
     handle: SocketHandle,
+    window: Window,
     /// One side broke the connection off: bytes that wait here are of no use any more.
     broken: bool,
     /// Both ends are told, and the app's last bytes wait here: nothing more is written.
@@ -43,76 +50,6 @@ pub struct Socket {
     finishing: bool,
     /// Since when the app owes the acknowledgement of a SYN or FIN, and was not heard.
     owed_since_us: Option<i64>,
-}
-
-struct Port<'a> {
-    packet: Option<&'a [u8]>,
-    caps: &'a DeviceCapabilities,
-    out: &'a mut [u8],
-    sink: &'a mut dyn PacketSink,
-}
-
-struct Rx<'a>(&'a [u8]);
-
-impl RxToken for Rx<'_> {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
-        f(self.0)
-    }
-}
-
-struct Tx<'a> {
-    out: &'a mut [u8],
-    sink: &'a mut dyn PacketSink,
-}
-
-impl TxToken for Tx<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        let packet = &mut self.out[..len];
-        let result = f(packet);
-        fill_checksum(packet);
-        self.sink.write(packet);
-        result
-    }
-}
-
-/// The TCP checksum, which smoltcp leaves to the device where segments may exceed the MTU.
-fn fill_checksum(packet: &mut [u8]) {
-    match packet[0] >> 4 {
-        4 => {
-            let mut ip = Ipv4Packet::new_unchecked(packet);
-            let (src, dst) = (IpAddress::from(ip.src_addr()), IpAddress::from(ip.dst_addr()));
-            TcpPacket::new_unchecked(ip.payload_mut()).fill_checksum(&src, &dst);
-        }
-        _ => {
-            let mut ip = Ipv6Packet::new_unchecked(packet);
-            let (src, dst) = (IpAddress::from(ip.src_addr()), IpAddress::from(ip.dst_addr()));
-            TcpPacket::new_unchecked(ip.payload_mut()).fill_checksum(&src, &dst);
-        }
-    }
-}
-
-impl Device for Port<'_> {
-    type RxToken<'b>
-        = Rx<'b>
-    where
-        Self: 'b;
-    type TxToken<'b>
-        = Tx<'b>
-    where
-        Self: 'b;
-
-    fn receive(&mut self, _: Instant) -> Option<(Rx<'_>, Tx<'_>)> {
-        let packet = self.packet.take()?;
-        Some((Rx(packet), Tx { out: self.out, sink: self.sink }))
-    }
-
-    fn transmit(&mut self, _: Instant) -> Option<Tx<'_>> {
-        self.sink.ready().then_some(Tx { out: self.out, sink: self.sink })
-    }
-
-    fn capabilities(&self) -> DeviceCapabilities {
-        self.caps.clone()
-    }
 }
 
 impl Stack {
@@ -130,26 +67,43 @@ impl Stack {
         let mut config = Config::new(HardwareAddress::Ip);
         config.random_seed = seed;
         let mut out = vec![0; PACKET];
-        let mut sink = Nowhere;
-        let mut port = Port { packet: None, caps: &caps, out: &mut out, sink: &mut sink };
+        let (mut sink, mut window) = (Nowhere, Window::default());
+        let mut port = Port {
+            packet: None,
+            caps: &caps,
+            out: &mut out,
+            sink: &mut sink,
+            window: &mut window,
+            allowed: 0,
+        };
         let mut iface = Interface::new(config, &mut port, Instant::ZERO);
         iface.set_any_ip(true);
-        Self { iface, caps, out, spare: Vec::new() }
+        Self { iface, caps, out, windows: Windows::default(), spare: Vec::new() }
     }
 
-    /// A connection that will take a SYN to `local`, the address that the app wants to reach.
-    /// `None` where the address or port is unspecified.
-    pub fn listen(&mut self, local: SocketAddr) -> Option<Socket> {
+    /// The connection that begins with this SYN to `local`, the address that the app wants to
+    /// reach. `None` where the address or port is unspecified.
+    pub fn accept(
+        &mut self,
+        now_us: i64,
+        local: SocketAddr,
+        syn: &[u8],
+        sink: &mut dyn PacketSink,
+    ) -> Option<Socket> {
         let mut socket = self.spare.pop().unwrap_or_else(Socket::new);
         let endpoint = IpEndpoint::from(local);
         let listen = IpListenEndpoint { addr: Some(endpoint.addr), port: endpoint.port };
         socket.tcp().listen(listen).ok()?;
+        socket.window = Window::of(&tcp_of(syn)?);
+        self.windows.join(now_us, &mut socket.window);
+        self.ingress(now_us, syn, &mut socket, sink);
         Some(socket)
     }
 
     /// Takes back a connection that is over and moved so many bytes. The next one may have its
     /// buffers: to map and unmap them costs as much as a short connection's own packets.
     pub fn give_back(&mut self, mut socket: Socket, moved: u64) {
+        self.windows.leave(&mut socket.window);
         let waiting = socket.tcp_ref().recv_queue() + socket.tcp_ref().send_queue();
         if moved + waiting as u64 <= SPARE_BYTES && self.spare.len() < SPARE_SOCKETS {
             socket.tcp().abort();
@@ -165,9 +119,22 @@ impl Stack {
         to: &mut Socket,
         sink: &mut dyn PacketSink,
     ) {
-        let before = to.tcp_ref().state();
-        let mut port = Port { packet: Some(packet), caps: &self.caps, out: &mut self.out, sink };
+        let (before, held) = (to.tcp_ref().state(), to.tcp_ref().recv_queue());
+        let allowed = self.windows.allowed(now_us, &mut to.window);
+        let mut port = Port {
+            packet: Some(packet),
+            caps: &self.caps,
+            out: &mut self.out,
+            sink,
+            window: &mut to.window,
+            allowed,
+        };
         self.iface.poll_ingress_single(Instant::from_micros(now_us), &mut port, &mut to.set);
+        if to.tcp_ref().recv_queue() > held {
+            self.windows.join(now_us, &mut to.window);
+        } else {
+            self.windows.count(&mut to.window);
+        }
         let closed = to.tcp_ref().state() == tcp::State::Closed;
         to.broken |= closed && before != tcp::State::LastAck;
         to.owed_since_us = None;
@@ -179,12 +146,22 @@ impl Stack {
             // At the end of TIME-WAIT smoltcp would throw the app's last bytes away.
             return;
         }
-        let mut port = Port { packet: None, caps: &self.caps, out: &mut self.out, sink };
+        let allowed = self.windows.allowed(now_us, &mut from.window);
+        let mut port = Port {
+            packet: None,
+            caps: &self.caps,
+            out: &mut self.out,
+            sink,
+            window: &mut from.window,
+            allowed,
+        };
         let now = Instant::from_micros(now_us);
         while self.iface.poll_egress(now, &mut port, &mut from.set)
             == PollResult::SocketStateChanged
         {}
-        from.silent = from.has_ended() && port.sink.ready();
+        let heard = port.sink.ready();
+        self.windows.count(&mut from.window);
+        from.silent = from.has_ended() && heard;
     }
 
     /// When the connection must be looked at again without a packet; `None` for an idle one.
@@ -195,6 +172,15 @@ impl Stack {
         let at = self.iface.poll_at(Instant::from_micros(now_us), &of.set)?;
         Some(at.total_micros())
     }
+}
+
+/// The segment in a whole IP packet.
+fn tcp_of(packet: &[u8]) -> Option<TcpPacket<&[u8]>> {
+    let segment = match packet.first()? >> 4 {
+        4 => Ipv4Packet::new_checked(packet).ok()?.payload(),
+        _ => Ipv6Packet::new_checked(packet).ok()?.payload(),
+    };
+    TcpPacket::new_checked(segment).ok()
 }
 
 struct Nowhere;
@@ -219,7 +205,15 @@ impl Socket {
 
     /// A connection of which nothing has happened yet.
     fn fresh(set: SocketSet<'static>, handle: SocketHandle) -> Self {
-        Self { set, handle, broken: false, silent: false, finishing: false, owed_since_us: None }
+        Self {
+            set,
+            handle,
+            window: Window::default(),
+            broken: false,
+            silent: false,
+            finishing: false,
+            owed_since_us: None,
+        }
     }
 
     fn tcp(&mut self) -> &mut tcp::Socket<'static> {
@@ -354,8 +348,8 @@ mod tests {
 
     fn opened() -> (Stack, Socket, Sink) {
         let (mut stack, mut sink) = (Stack::new(7), Sink::default());
-        let mut socket = stack.listen("198.18.0.9:80".parse().unwrap()).unwrap();
-        stack.ingress(0, &SYN_V4, &mut socket, &mut sink);
+        let to = "198.18.0.9:80".parse().unwrap();
+        let mut socket = stack.accept(0, to, &SYN_V4, &mut sink).unwrap();
         stack.egress(0, &mut socket, &mut sink);
         (stack, socket, sink)
     }
@@ -387,9 +381,9 @@ mod tests {
         socket.abort();
         stack.give_back(socket, 16);
         assert_eq!(stack.spare.len(), 1);
-        let mut socket = stack.listen("198.18.0.9:80".parse().unwrap()).unwrap();
+        let to = "198.18.0.9:80".parse().unwrap();
+        let mut socket = stack.accept(0, to, &SYN_V4, &mut sink).unwrap();
         assert!(stack.spare.is_empty());
-        stack.ingress(0, &SYN_V4, &mut socket, &mut sink);
         stack.egress(0, &mut socket, &mut sink);
         let ip = Ipv4Packet::new_checked(&sink.0[1][..]).unwrap();
         let tcp = TcpPacket::new_checked(ip.payload()).unwrap();
@@ -406,6 +400,7 @@ mod tests {
 
     #[test]
     fn an_unspecified_address_is_no_place_to_listen() {
-        assert!(Stack::new(7).listen("198.18.0.9:0".parse().unwrap()).is_none());
+        let to = "198.18.0.9:0".parse().unwrap();
+        assert!(Stack::new(7).accept(0, to, &SYN_V4, &mut Sink::default()).is_none());
     }
 }
