@@ -12,13 +12,22 @@ pub const TUN_MTU: u16 = 9000;
 /// Packets read from the TUN before upstream sockets get a turn.
 pub const TUN_BATCH: usize = 64;
 /// Bytes one flow may move in one turn, each way, before other flows get theirs.
-pub const PUMP_BUDGET: usize = 256 * 1024;
+pub const PUMP_BUDGET: usize = 64 * 1024;
+/// Bytes that all flows which move much may move before the others are looked at again: what an
+/// exchange of a few bytes waits for beside them.
+pub const TURN_BUDGET: u64 = 256 * 1024;
+/// A flow that moved more than this in its turn is one that moves much, bytes.
+pub const SMALL_TURN: u64 = 16 * 1024;
 
 /// Receive and send buffer of one TCP flow, bytes each. Pages are touched only by data.
 pub const TCP_BUFFER: usize = 256 * 1024;
-/// Packets that the apps may send in all before they hear from us again: three quarters of the 500
-/// that a TUN queues (its `txqueuelen`), because what is no data needs room, too.
-pub const TUN_WINDOWS: u32 = 375;
+/// Packets that the TUN queues for us (its `txqueuelen`); the kernel drops what comes on top.
+pub const TUN_QUEUE: u32 = 500;
+/// Segments that the apps may send in all before they hear from us again; what is no data needs
+/// room in the queue, too.
+pub const WINDOWS: u32 = TUN_QUEUE * 3 / 4;
+/// The same in bytes: a packet waits for all that is before it in the queue.
+pub const WINDOWS_BYTES: u32 = 1024 * 1024;
 /// Segments that one connection may send however many there are; one would wait for a timer.
 pub const WINDOW_FLOOR: u32 = 2;
 /// Connections that are over and whose buffers wait for the next ones.

@@ -89,8 +89,10 @@ pub struct Engine {
     pool: FakePool,
     stack: Stack,
     flows: Table<Flow>,
-    /// Flows that a packet or a socket has something new for, each once.
+    /// Flows that a packet or a socket has something new for, each once: those that said little
+    /// the last time, and those that move much, which wait for them.
     dirty: VecDeque<Token>,
+    bulk: VecDeque<Token>,
     timers: BinaryHeap<Reverse<(i64, Token)>>,
     /// Flows of echoes, the one that began first in front.
     echoes: VecDeque<Token>,
@@ -112,6 +114,7 @@ impl Engine {
             pool: FakePool::default(),
             flows: Table::default(),
             dirty: VecDeque::new(),
+            bulk: VecDeque::new(),
             timers: BinaryHeap::new(),
             echoes: VecDeque::new(),
             scratch: vec![0; limits::PACKET],
@@ -214,14 +217,23 @@ impl Engine {
         }
     }
 
-    /// Moves the bytes of all flows that have something new, each within its budget. Returns
-    /// whether there is more to do at once.
+    /// Moves the bytes of flows that have something new, each within its budget; of those that
+    /// move much only as many as [`limits::TURN_BUDGET`] allows, so that packets and sockets which
+    /// became ready meanwhile are seen soon. Returns whether there is more to do at once.
     pub fn flush(&mut self, now: Now, fx: &mut dyn Effects) -> bool {
         for _ in 0..self.dirty.len() {
             let Some(token) = self.dirty.pop_front() else { break };
             self.pump(now, token, fx);
         }
-        !self.dirty.is_empty() && fx.ready()
+        let mut moved = 0;
+        for _ in 0..self.bulk.len() {
+            let Some(token) = self.bulk.pop_front() else { break };
+            moved += self.pump(now, token, fx);
+            if moved >= limits::TURN_BUDGET {
+                break;
+            }
+        }
+        !(self.dirty.is_empty() && self.bulk.is_empty()) && fx.ready()
     }
 
     /// When [`Engine::handle_timeout`] is due, on the clock of [`Now::mono_us`]; `None` while

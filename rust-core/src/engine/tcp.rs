@@ -33,6 +33,8 @@ pub(super) struct TcpFlow {
     pub(super) facts: Option<Arc<FlowFacts>>,
     pub(super) phase: Phase,
     queued: bool,
+    /// It moved much in its last turn.
+    bulk: bool,
     up: u64,
     down: u64,
     pub(super) timer: Timer,
@@ -90,7 +92,7 @@ impl Engine {
                 match open.socket.has_ended() {
                     // At once: the next packet may open a connection from the same port.
                     true if rst => self.tcp_abort(now, token, fx),
-                    true => self.pump(now, token, fx),
+                    true => _ = self.pump(now, token, fx),
                     false => self.mark(token),
                 }
             }
@@ -131,6 +133,7 @@ impl Engine {
             facts: None,
             phase: Phase::Owner,
             queued: false,
+            bulk: false,
             up: 0,
             down: 0,
             timer: Timer::default(),
@@ -411,16 +414,18 @@ impl Engine {
             && !flow.queued
         {
             flow.queued = true;
-            self.dirty.push_back(token);
+            let queue = if flow.bulk { &mut self.bulk } else { &mut self.dirty };
+            queue.push_back(token);
         }
     }
 
-    /// Moves what can be moved for one flow, both ways, and writes what is due to the app.
-    pub(super) fn pump(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
-        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
+    /// Moves what can be moved for one flow, both ways, and writes what is due to the app. Returns
+    /// the bytes that were moved.
+    pub(super) fn pump(&mut self, now: Now, token: Token, fx: &mut dyn Effects) -> u64 {
+        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return 0 };
         flow.queued = false;
-        let id = flow.id();
-        let Phase::Open(open) = &mut flow.phase else { return };
+        let (id, before) = (flow.id(), flow.up + flow.down);
+        let Phase::Open(open) = &mut flow.phase else { return 0 };
         let mut questions = Vec::new();
         let turn = match &mut open.peer {
             Peer::Network { .. } => {
@@ -439,17 +444,26 @@ impl Engine {
             Peer::Gate(gate) => {
                 let finished = open.socket.app_finished();
                 match open.socket.peek(|bytes| gate.look(bytes)) {
-                    Some(told) => return self.pass_gate(now, token, told, fx),
-                    None if finished => return self.pass_gate(now, token, Told::NOTHING, fx),
+                    Some(told) => {
+                        self.pass_gate(now, token, told, fx);
+                        return 0;
+                    }
+                    None if finished => {
+                        self.pass_gate(now, token, Told::NOTHING, fx);
+                        return 0;
+                    }
                     None => Turn::Rest,
                 }
             }
             Peer::Joining { .. } => Turn::Rest,
         };
+        let moved = flow.up + flow.down - before;
+        flow.bulk = moved > limits::SMALL_TURN;
         for question in questions {
             self.answer(now, Asker::Stream(token), &question, fx);
         }
         self.settle(now, token, turn, fx);
+        moved
     }
 
     /// After a turn: writes to the app, ends what is over, and sets the clock.

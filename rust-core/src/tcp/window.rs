@@ -5,7 +5,7 @@
 //! connection's own ring; the field is lowered where a segment leaves, and what was offered once
 //! is never taken back (RFC 9293 §3.8.6).
 
-use crate::limits::{TUN_WINDOWS, WINDOW_FLOOR};
+use crate::limits::{WINDOW_FLOOR, WINDOWS, WINDOWS_BYTES};
 use smoltcp::wire::{TcpOption, TcpPacket};
 
 /// A time in which a connection that sent something counts as one that sends: it, and the next.
@@ -79,8 +79,9 @@ impl Windows {
         }
         let [now, before] = self.sums;
         let others = now.packets + before.packets - window.packets;
-        let share = TUN_WINDOWS / (now.flows + before.flows);
-        share.min(TUN_WINDOWS.saturating_sub(others)).max(WINDOW_FLOOR) * window.mss
+        let all = WINDOWS.min(WINDOWS_BYTES / window.mss);
+        let share = all / (now.flows + before.flows).max(1);
+        share.min(all.saturating_sub(others)).max(WINDOW_FLOOR) * window.mss
     }
 
     /// Counts what was offered.

@@ -5,11 +5,13 @@
 
 mod app;
 mod message;
+mod offers;
 mod packet;
 mod world;
 
 pub use app::Client;
 pub use message::{Rr, query};
+pub use offers::Offers;
 pub use packet::{EchoError, Icmp, Seen, Segment, Tcp, echo, tcp, udp};
 pub use world::{Connect, Fin, Mode, Script, World};
 
@@ -79,6 +81,7 @@ pub struct Sim {
     pub to_engine: VecDeque<Vec<u8>>,
     /// What reached apps that have no [`Client`], in order.
     pub seen: Vec<Seen>,
+    pub offers: Offers,
     next_port: u16,
     next_id: u16,
 }
@@ -105,6 +108,7 @@ impl Sim {
             clients: Vec::new(),
             to_engine: VecDeque::new(),
             seen: Vec::new(),
+            offers: Offers::default(),
             next_port: 40_000,
             next_id: 1,
         }
@@ -213,6 +217,9 @@ impl Sim {
         let mut busy = false;
         for client in &mut self.clients {
             client.poll(now.mono_us);
+            if client.is_over() {
+                self.offers.forget(client.local);
+            }
             self.to_engine.extend(client.wire.outbox.drain(..));
         }
         while let Some(event) = self.world.due() {
@@ -246,6 +253,7 @@ impl Sim {
     fn deliver(&mut self, bytes: &[u8]) {
         let seen = packet::read(bytes);
         if let Seen::Segment(segment) = &seen {
+            self.offers.see(segment);
             let tuple = |c: &&mut Client| c.local == segment.dst && c.remote == segment.src;
             if let Some(client) = self.clients.iter_mut().rev().find(tuple) {
                 client.was_reset |= segment.rst;

@@ -3,7 +3,7 @@
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
     Icmpv4Packet, Icmpv6Packet, IpAddress, IpProtocol, IpRepr, Ipv4Packet, Ipv6Packet, TcpControl,
-    TcpPacket, TcpRepr, TcpSeqNumber, UdpPacket,
+    TcpOption, TcpPacket, TcpRepr, TcpSeqNumber, UdpPacket,
 };
 use std::net::{IpAddr, SocketAddr};
 
@@ -18,6 +18,9 @@ pub struct Segment {
     pub rst: bool,
     pub seq: i32,
     pub ack_number: i32,
+    /// As it stands in the header, and the scale that a SYN names.
+    pub window: u16,
+    pub scale: Option<u8>,
     pub data: Vec<u8>,
 }
 
@@ -161,6 +164,8 @@ pub fn read(bytes: &[u8]) -> Seen {
                 rst: tcp.rst(),
                 seq: tcp.seq_number().0,
                 ack_number: tcp.ack_number().0,
+                window: tcp.window_len(),
+                scale: scale(tcp.options()),
                 data: tcp.payload().to_vec(),
             })
         }
@@ -197,6 +202,17 @@ pub fn read(bytes: &[u8]) -> Seen {
         }
         other => panic!("{other}"),
     }
+}
+
+fn scale(mut options: &[u8]) -> Option<u8> {
+    while let Ok((rest, option)) = TcpOption::parse(options) {
+        match option {
+            TcpOption::WindowScale(shift) => return Some(shift),
+            TcpOption::EndOfList => return None,
+            _ => options = rest,
+        }
+    }
+    None
 }
 
 fn number(bytes: &[u8], at: usize) -> u16 {

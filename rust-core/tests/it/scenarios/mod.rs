@@ -12,3 +12,4 @@ mod names;
 mod resolver;
 mod streams;
 mod verdicts;
+mod windows;
