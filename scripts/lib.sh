@@ -36,7 +36,13 @@ logged() {
 
 system_python() { [ -x /usr/bin/python3 ] && echo /usr/bin/python3 || command -v python3; }
 
-# The Debian and Ubuntu packages that are missing, one a line.
+wants() { # part parts...
+  local part=$1
+  shift
+  case " $* " in *" $part "*) ;; *) return 1 ;; esac
+}
+
+# The Debian and Ubuntu packages that the parts need and that are missing, one a line.
 missing_packages() {
   local python
   python=$(system_python) || true
@@ -50,7 +56,7 @@ missing_packages() {
   if ! echo '#include <stdio.h>' | cc -E - >/dev/null 2>&1; then
     printf '%s\n' gcc libc6-dev
   fi
-  if [ "${1:-}" = lab ]; then
+  if wants lab "$@"; then
     command -v ip >/dev/null || [ -x /sbin/ip ] || echo iproute2
     command -v dnsmasq >/dev/null || [ -x /usr/sbin/dnsmasq ] || echo dnsmasq-base
     command -v dig >/dev/null || echo bind9-dnsutils
@@ -61,9 +67,19 @@ missing_packages() {
     command -v mount >/dev/null || echo mount
     [ "$(id -u)" = 0 ] || command -v newuidmap >/dev/null || echo uidmap
   fi
-  if [ "${2:-}" = bench ]; then
+  if wants bench "$@"; then
     command -v dnsperf >/dev/null || echo dnsperf
     command -v make >/dev/null || echo make
+  fi
+  if wants android "$@"; then
+    command -v clang >/dev/null || echo clang
+    command -v llvm-readelf >/dev/null || echo llvm
+  fi
+  # 32-bit ARM as Android calls functions: with soft floats, so armel and not armhf.
+  if wants foreign "$@"; then
+    command -v qemu-aarch64 >/dev/null || echo qemu-user
+    command -v aarch64-linux-gnu-gcc >/dev/null || printf '%s\n' gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+    command -v arm-linux-gnueabi-gcc >/dev/null || printf '%s\n' gcc-arm-linux-gnueabi libc6-dev-armel-cross
   fi
 }
 
