@@ -1,0 +1,133 @@
+"""What Android's linker and package installer read of the libraries."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import stubs
+from conftest import Abi
+
+API = 26
+PAGE = 16 * 1024
+# The system's own libraries; anything else would have to come with the package.
+SYSTEM = {"libc.so", "libdl.so", "liblog.so", "libm.so"}
+LARGEST = 2_600_000
+PRODUCT = "libmuzzle.so"
+SELFTEST = "libmuzzle_selftest.so"
+
+
+@pytest.fixture(params=[PRODUCT, SELFTEST])
+def library(request: pytest.FixtureRequest, abi: Abi) -> Path:
+    return abi.library(request.param)
+
+
+def readelf(library: Path, *flags: str) -> str:
+    command = ["llvm-readelf", "--wide", *flags, str(library)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def dynamic(library: Path) -> list[tuple[str, str]]:
+    """Name and value of each entry of the dynamic section."""
+    found = re.findall(r"0x[0-9a-f]+ \((\w+)\)\s+(.*)", readelf(library, "--dynamic"))
+    assert found
+    return [(name, value.strip()) for name, value in found]
+
+
+def symbols(library: Path) -> list[tuple[str, str, str]]:
+    """Binding, section and name of each dynamic symbol; the section is UND where it is asked for."""
+    found = []
+    for line in readelf(library, "--dyn-syms").splitlines():
+        words = line.split()
+        if len(words) >= 8 and words[0].rstrip(":").isdigit():
+            found.append((words[4], words[6], words[7].split("@")[0]))
+    assert found
+    return found
+
+
+def segments(library: Path) -> list[list[str]]:
+    lines = readelf(library, "--program-headers").splitlines()
+    return [line.split() for line in lines if re.match(r"\s+[A-Z_]+\s+0x", line)]
+
+
+def named(library: Path, entry: str) -> set[str]:
+    return {value.split("[")[1].rstrip("]") for name, value in dynamic(library) if name == entry}
+
+
+def test_it_needs_only_libraries_of_the_system(library: Path) -> None:
+    assert {"libc.so"} <= named(library, "NEEDED") <= SYSTEM
+
+
+def test_its_soname_is_its_file_name(library: Path) -> None:
+    assert named(library, "SONAME") == {library.name}
+
+
+def test_its_segments_lie_on_pages_of_16_kb(library: Path) -> None:
+    loads = [segment for segment in segments(library) if segment[0] == "LOAD"]
+    assert len(loads) >= 3
+    for segment in loads:
+        offset, address, alignment = (int(segment[at], 16) for at in (1, 2, -1))
+        assert alignment == PAGE
+        assert offset % PAGE == address % PAGE
+
+
+def test_all_is_bound_at_once_and_read_only_then(library: Path) -> None:
+    entries = dict(dynamic(library))
+    assert "BIND_NOW" in entries["FLAGS"]
+    assert "NOW" in entries["FLAGS_1"].split()
+    assert any(segment[0] == "GNU_RELRO" for segment in segments(library))
+
+
+def test_its_code_is_never_written_and_its_stack_never_run(library: Path) -> None:
+    assert "TEXTREL" not in dict(dynamic(library))
+    assert "TEXTREL" not in dict(dynamic(library)).get("FLAGS", "")
+    kinds = [(segment[0], "".join(segment[6:-1])) for segment in segments(library)]
+    assert all("E" not in flags for kind, flags in kinds if kind == "GNU_STACK")
+    assert not [flags for kind, flags in kinds if kind == "LOAD" and {"W", "E"} <= set(flags)]
+
+
+def test_it_keeps_no_storage_of_threads_that_old_linkers_lack(library: Path) -> None:
+    """ELF TLS is there since API 29."""
+    assert not [segment for segment in segments(library) if segment[0] == "TLS"]
+
+
+def test_its_symbols_are_found_by_the_gnu_hash(library: Path) -> None:
+    assert "GNU_HASH" in dict(dynamic(library))
+
+
+def test_it_exports_its_natives_and_nothing_else(abi: Abi) -> None:
+    exported = {name for _, section, name in symbols(abi.library(PRODUCT)) if section != "UND"}
+    assert {name for name in exported if not re.match(r"Java_|JNI_OnLoad$", name)} == set()
+
+
+def test_the_self_test_exports_one_function(abi: Abi) -> None:
+    exported = {name for _, section, name in symbols(abi.library(SELFTEST)) if section != "UND"}
+    assert exported == {"muzzle_selftest"}
+
+
+def test_android_8_has_all_that_it_asks_for(abi: Abi, library: Path) -> None:
+    there = set().union(*stubs.symbols(abi.target, API).values())
+    asked = {name for _, section, name in symbols(library) if section == "UND"}
+    assert asked - there == set()
+
+
+def test_the_table_of_symbols_tells_old_from_new(abi: Abi) -> None:
+    """getrandom came with API 28, memcpy was always there."""
+    assert "getrandom" not in stubs.symbols(abi.target, 27)["libc"]
+    assert "getrandom" in stubs.symbols(abi.target, 28)["libc"]
+    assert "memcpy" in stubs.symbols(abi.target, API)["libc"]
+
+
+def test_it_is_stripped_and_small(abi: Abi, library: Path) -> None:
+    assert ".symtab" not in readelf(library, "--section-headers")
+    size = library.stat().st_size
+    print(f"{abi.name} {library.name}: {size} bytes")
+    assert size <= LARGEST
+
+
+def test_it_names_no_folder_of_the_machine_that_built_it(library: Path) -> None:
+    content = library.read_bytes()
+    for place in (str(Path.home()), str(Path(__file__).resolve().parents[2])):
+        assert place.encode() not in content
