@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import stubs
-from conftest import Abi
+from conftest import ABIS, Abi
 
 API = 26
 PAGE = 16 * 1024
@@ -131,3 +131,46 @@ def test_it_names_no_folder_of_the_machine_that_built_it(library: Path) -> None:
     content = library.read_bytes()
     for place in (str(Path.home()), str(Path(__file__).resolve().parents[2])):
         assert place.encode() not in content
+
+
+CHECKS = [
+    test_it_needs_only_libraries_of_the_system,
+    test_its_soname_is_its_file_name,
+    test_its_segments_lie_on_pages_of_16_kb,
+    test_all_is_bound_at_once_and_read_only_then,
+    test_its_code_is_never_written_and_its_stack_never_run,
+    test_it_keeps_no_storage_of_threads_that_old_linkers_lack,
+    test_its_symbols_are_found_by_the_gnu_hash,
+    test_it_names_no_folder_of_the_machine_that_built_it,
+]
+
+
+@pytest.fixture(scope="module")
+def unfit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library that breaks every rule here."""
+    folder = tmp_path_factory.mktemp("unfit")
+    source = folder / "unfit.c"
+    source.write_text(
+        "int getrandom(void *, unsigned long, unsigned);\n"
+        "__thread int kept;\n"
+        f'const char *home(void) {{ return "{Path.home()}"; }}\n'
+        "int ask(void) { return getrandom(0, 0, 0) + kept; }\n"
+    )
+    linker = "-soname,other.so -z,norelro -z,lazy -z,max-page-size=4096 -z,execstack"
+    flags = [f"-Wl,{flag}" for flag in [*linker.split(), "--hash-style=sysv"]]
+    library = folder / "unfit.so"
+    command = ["gcc", "-shared", "-fPIC", "-g", *flags, "-o", library, source]
+    subprocess.run(command, check=True)
+    return library
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_each_check_sees_a_library_that_is_unfit(check: object, unfit: Path) -> None:
+    with pytest.raises((AssertionError, KeyError)):
+        check(unfit)
+
+
+def test_what_is_too_new_or_not_stripped_is_seen(unfit: Path) -> None:
+    for check in (test_android_8_has_all_that_it_asks_for, test_it_is_stripped_and_small):
+        with pytest.raises(AssertionError):
+            check(ABIS[-1], unfit)
