@@ -14,6 +14,7 @@ mod event {
 #[allow(dead_code)]
 #[path = "src/signatures"]
 mod signatures {
+    pub(crate) mod address;
     pub(crate) mod compile;
     pub(crate) mod list;
     mod table;

@@ -3,6 +3,7 @@
 //! This module never reads lists and never looks hosts up; it lays out what others parsed. The
 //! build script uses the same source.
 
+use super::address::Prefix;
 use super::table::{Hash, TableError, bucket, filter};
 use super::{Category, Listing, Rule};
 use crate::event::Protocol;
@@ -31,7 +32,10 @@ pub(crate) fn compile<'a>(
     let mut sorts = Sorts::default();
     let numbers: Vec<u32> =
         rules.iter().map(|rule| sorts.number(rule, &mut texts)).collect::<Result<_, _>>()?;
-    for word in [rules.len(), never, count, sorts.known.len()] {
+    let groups = Groups::of(&rules);
+    let words =
+        [rules.len(), never, count, sorts.known.len(), groups.runs.len(), groups.prefixes.len()];
+    for word in words {
         bytes.extend(short(word)?.to_le_bytes());
     }
     for bucket in &buckets {
@@ -39,11 +43,15 @@ pub(crate) fn compile<'a>(
         bytes.extend(offset.to_le_bytes());
         bytes.extend(filter.to_le_bytes());
     }
+    for (_, number) in &groups.prefixes {
+        texts.entry(*number, &rules, &mut offsets)?;
+    }
     for (offset, number) in offsets.iter().zip(numbers) {
         bytes.extend(offset.to_le_bytes());
         bytes.extend(number.to_le_bytes());
     }
     bytes.extend(sorts.bytes);
+    groups.write(&mut bytes)?;
     bytes.extend(texts.bytes);
     Ok(bytes)
 }
@@ -77,6 +85,9 @@ type Bucket = Vec<(usize, u64)>;
 fn sort_in(rules: &[Rule<'_>], seed: u64, count: usize) -> Option<Vec<Bucket>> {
     let mut buckets = vec![Bucket::new(); count];
     for (number, rule) in rules.iter().enumerate() {
+        if Prefix::parse(rule.pattern).is_some() {
+            continue;
+        }
         let name = rule.pattern.strip_prefix('.').unwrap_or(rule.pattern);
         let hash = Hash::of(seed, name.as_bytes());
         let here = buckets.get_mut(bucket(hash) & (count - 1))?;
@@ -109,15 +120,26 @@ impl<'a> Texts<'a> {
         let mut bits = 0;
         for &(number, hash) in bucket {
             bits |= filter(hash);
-            let (Some(rule), Some(offset)) = (rules.get(number), offsets.get_mut(number)) else {
-                continue;
-            };
-            *offset = short(self.bytes.len())?;
-            self.bytes.extend(short(number)?.to_le_bytes());
-            self.bytes.push(u8::try_from(rule.pattern.len()).map_err(|_| TableError::TooLarge)?);
-            self.bytes.extend(rule.pattern.as_bytes());
+            self.entry(number, rules, offsets)?;
         }
         Ok((start, bits))
+    }
+
+    /// Writes the entry of a rule and notes where it is.
+    fn entry(
+        &mut self,
+        number: usize,
+        rules: &[Rule<'_>],
+        offsets: &mut [u32],
+    ) -> Result<(), TableError> {
+        let (Some(rule), Some(offset)) = (rules.get(number), offsets.get_mut(number)) else {
+            return Ok(());
+        };
+        *offset = short(self.bytes.len())?;
+        self.bytes.extend(short(number)?.to_le_bytes());
+        self.bytes.push(u8::try_from(rule.pattern.len()).map_err(|_| TableError::TooLarge)?);
+        self.bytes.extend(rule.pattern.as_bytes());
+        Ok(())
     }
 
     fn shared(&mut self, text: &'a str) -> Result<u32, TableError> {
@@ -128,6 +150,40 @@ impl<'a> Texts<'a> {
         self.bytes.extend(text.as_bytes());
         self.known.insert(text, offset);
         Ok(offset)
+    }
+}
+
+/// The rules about addresses.
+struct Groups {
+    /// Each length with how many prefixes have it, the longest first.
+    runs: Vec<(u8, usize)>,
+    /// In the order of the runs, then by their bits, each with the number of its rule.
+    prefixes: Vec<(Prefix, usize)>,
+}
+
+impl Groups {
+    fn of(rules: &[Rule<'_>]) -> Self {
+        let rules = rules.iter().enumerate();
+        let mut prefixes: Vec<_> =
+            rules.filter_map(|(n, rule)| Some((Prefix::parse(rule.pattern)?, n))).collect();
+        prefixes.sort_by_key(|(prefix, _)| (u8::MAX - prefix.length, prefix.bits));
+        let lengths = prefixes.chunk_by(|(a, _), (b, _)| a.length == b.length);
+        let runs = lengths
+            .filter_map(|run| run.first().map(|(prefix, _)| (prefix.length, run.len())))
+            .collect();
+        Self { runs, prefixes }
+    }
+
+    fn write(&self, bytes: &mut Vec<u8>) -> Result<(), TableError> {
+        for &(length, count) in &self.runs {
+            bytes.extend(u32::from(length).to_le_bytes());
+            bytes.extend(short(count)?.to_le_bytes());
+        }
+        for &(prefix, number) in &self.prefixes {
+            bytes.extend(prefix.bits.to_le_bytes());
+            bytes.extend(short(number)?.to_le_bytes());
+        }
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@
 //! the text is wrong. The build script uses the same source for the lists that are compiled in.
 //! `docs/signatures.md` describes the form.
 
+use super::address::Prefix;
 use crate::event::{Protocol, codes};
 use std::collections::HashMap;
 
@@ -63,13 +64,17 @@ pub const COLUMNS: [&str; 8] =
 /// above them.
 pub const SHARED: [&str; 3] = ["miui.com", "xiaomi.com", "log.aliyuncs.com"];
 
+const PATTERN: &str = "a host in lower case such as a.example.com, .example.com for all under it, \
+    or an address such as 203.0.113.9 or 203.0.113.0/24";
+
 /// Longest host, characters (RFC 1035 §2.3.4: 255 bytes on the wire).
 pub(crate) const HOST: usize = 253;
 
 /// One row of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule<'a> {
-    /// A host, or with a leading dot a host and everything under it. Lower case.
+    /// A host, or with a leading dot a host and everything under it, lower case; or an address,
+    /// or with `/` and a number of bits a group of addresses.
     pub pattern: &'a str,
     /// Who runs it.
     pub owner: &'a str,
@@ -279,11 +284,8 @@ fn row<'a>(line: &Line<'a, '_>) -> Result<Rule<'a>, ListError> {
         "" => Err(line.wrong(cell.at, what)),
         text => Ok(text),
     };
-    if !is_pattern(host.text) {
-        return Err(line.wrong(
-            host.at,
-            "a host in lower case such as a.example.com, or .example.com for all under it",
-        ));
+    if !is_pattern(host.text) && Prefix::parse(host.text).is_none() {
+        return Err(line.wrong(host.at, PATTERN));
     }
     let listing = code(line, default, Listing::ALL)?;
     if listing == Listing::Block && shared(host.text) {
@@ -389,6 +391,15 @@ mod tests {
     }
 
     #[test]
+    fn an_address_or_a_group_of_them_may_stand_in_place_of_a_host() {
+        let hosts = ["203.0.113.9", "203.0.113.0/24", "2001:db8::9", "2001:db8::/32"];
+        let rows = hosts.map(|host| format!("{host},O,ads,block,,,s,l\n")).concat();
+        let text = list(&rows);
+        let list = parse_list(&text, "mine.csv").unwrap();
+        assert_eq!(list.rules().map(|rule| rule.pattern).collect::<Vec<_>>(), hosts);
+    }
+
+    #[test]
     fn comments_and_empty_lines_may_stand_between_rows() {
         let text = list("\n# list: not a name any more\na.example.com,O,ads,block,,,s,l\n\n");
         assert_eq!(parse_list(&text, "mine.csv").unwrap().id(), "mine@3");
@@ -397,13 +408,14 @@ mod tests {
     #[test]
     fn an_error_names_line_column_and_what_belongs_there() {
         let categories: Vec<_> = Category::ALL.iter().map(|c| c.as_str()).collect();
-        let host = "a host in lower case such as a.example.com, or .example.com for all under it";
+        let host = PATTERN;
         let shared = "record or allow: too much that is no telemetry lives under this name";
         for (row, column, expected) in [
             ("a.example.com,Ö,spy,block,,,s,l", 17, &*format!("one of {}", categories.join(", "))),
             ("a.example.com,O,ads,blok,,,s,l", 21, "one of block, record, allow, never"),
             ("A.example.com,O,ads,block,,,s,l", 1, host),
-            ("203.0.113.9,O,ads,block,,,s,l", 1, host),
+            ("203.0.113.9/24,O,ads,block,,,s,l", 1, host),
+            ("0.0.0.0/0,O,ads,block,,,s,l", 1, host),
             (".com,O,ads,block,,,s,l", 1, host),
             ("a..example.com,O,ads,block,,,s,l", 1, host),
             ("a.example.com.,O,ads,block,,,s,l", 1, host),

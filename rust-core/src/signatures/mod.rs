@@ -3,6 +3,7 @@
 //! This module never decides a flow: it says what the lists say, and [`crate::policy`] decides.
 //! It reads no file; lists come in as text, the built-in ones inside the program.
 
+mod address;
 mod compile;
 mod list;
 mod table;
@@ -73,7 +74,9 @@ mod tests {
         assert!(table.len() > 150, "{}", table.len());
         for rule in table.rules() {
             let host = rule.pattern.trim_start_matches('.');
-            let found = table.lookup(host).map(|id| table.rule(id).pattern.trim_start_matches('.'));
+            let first = rule.pattern.split('/').next().and_then(|text| text.parse().ok());
+            let found = first.map_or_else(|| table.lookup(host), |a| table.lookup_address(a));
+            let found = found.map(|id| table.rule(id).pattern.trim_start_matches('.'));
             assert_eq!(found, Some(host));
             for text in [rule.owner, rule.source, rule.licence, rule.list] {
                 assert_ne!(text, "", "{}", rule.pattern);
@@ -83,6 +86,22 @@ mod tests {
             let never = rule.listing == Listing::Never;
             assert_eq!(rule.list.starts_with("never-block@"), never, "{}", rule.pattern);
         }
+    }
+
+    #[test]
+    fn the_built_in_lists_know_resolvers_by_name_and_address() {
+        let table = HostTable::builtin();
+        for host in ["dns.google", "abc123.dns.nextdns.io", "mozilla.cloudflare-dns.com"] {
+            let rule = table.lookup(host).map(|id| table.rule(id));
+            let found = rule.map(|r| (r.category, r.listing));
+            assert_eq!(found, Some((Category::ResolverBypass, Listing::Allow)), "{host}");
+        }
+        for addr in ["8.8.4.4", "203.107.1.65", "45.90.28.77", "119.29.29.98", "2620:fe::fe"] {
+            let id = table.lookup_address(addr.parse().unwrap());
+            let category = id.map(|id| table.rule(id).category);
+            assert_eq!(category, Some(Category::ResolverBypass), "{addr}");
+        }
+        assert_eq!(table.lookup_address("192.0.2.1".parse().unwrap()), None);
     }
 
     #[test]

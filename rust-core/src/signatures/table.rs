@@ -8,19 +8,24 @@
 //!
 //! | section | content |
 //! |---|---|
-//! | head | seed u64, rules u32, never-rules u32, buckets u32, sorts u32 |
+//! | head | seed u64; u32 each: rules, never-rules, buckets, sorts, runs, prefixes |
 //! | buckets | offset u32 of the bucket's entries, 0 if none; filter u32: two bits per entry, from its hash |
 //! | rules | offset u32 of the entry, number u32 of the sort |
 //! | sorts | what rules share: owner, side effect, source, licence, list as offset and length; category, listing, protocol |
+//! | runs | of prefixes of one length, the longest first: length u32, count u32 |
+//! | prefixes | by run, then by bits: bits u128, rule u32 |
 //! | texts | per bucket a count u8 and entries (rule u32, length u8, pattern); the sorts' texts |
 //!
 //! A name that is not listed is mostly told from the filter alone, and a listed one from one more
 //! place in memory, where its bucket's patterns lie together. Rules that are never blocked come
-//! first, so a rule's number tells whether it is one.
+//! first, so a rule's number tells whether it is one. Addresses are found by one binary search for
+//! each length that occurs.
 
+use super::address::{bits, mask};
 use super::{Category, Listing, Rule, list::HOST};
 use crate::event::Protocol;
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 /// A rule of one table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,10 +42,12 @@ pub enum TableError {
     Clustered,
 }
 
-pub(super) const HEAD: usize = 24;
+pub(super) const HEAD: usize = 32;
 pub(super) const BUCKET: usize = 8;
 pub(super) const RULE: usize = 8;
 pub(super) const SORT: usize = 44;
+pub(super) const RUN: usize = 8;
+pub(super) const PREFIX: usize = 20;
 /// Of an entry, before its pattern.
 pub(super) const ENTRY: usize = 5;
 
@@ -55,6 +62,8 @@ pub struct HostTable {
     mask: usize,
     rules_at: usize,
     sorts_at: usize,
+    runs: usize,
+    runs_at: usize,
     texts_at: usize,
 }
 
@@ -76,10 +85,13 @@ impl HostTable {
         let seed = word(head, 0) as u64 | ((word(head, 4) as u64) << 32);
         let (rules, never) = (word(head, 8), word(head, 12));
         let (buckets, sorts) = (word(head, 16) as usize, word(head, 20) as usize);
+        let (runs, prefixes) = (word(head, 24) as usize, word(head, 28) as usize);
         let rules_at = HEAD + buckets * BUCKET;
         let sorts_at = rules_at + rules as usize * RULE;
-        let texts_at = sorts_at + sorts * SORT;
-        Self { bytes, seed, rules, never, mask: buckets - 1, rules_at, sorts_at, texts_at }
+        let runs_at = sorts_at + sorts * SORT;
+        let texts_at = runs_at + runs * RUN + prefixes * PREFIX;
+        let mask = buckets - 1;
+        Self { bytes, seed, rules, never, mask, rules_at, sorts_at, runs, runs_at, texts_at }
     }
 
     /// A table of any rules, their patterns as [`super::parse_list`] gives them. Of two rules with
@@ -155,7 +167,29 @@ impl HostTable {
         Some(())
     }
 
-    /// The rule of an id that [`Self::lookup`] gave. An id of another table may give an empty rule
+    /// The rule that speaks about an address.
+    ///
+    /// A rule that is never blocked beats the others; then a longer prefix a shorter one.
+    pub fn lookup_address(&self, addr: IpAddr) -> Option<RuleId> {
+        let wanted = bits(addr);
+        let mut prefixes_at = self.runs_at + self.runs * RUN;
+        let mut best = None;
+        for run in 0..self.runs {
+            let at = self.runs_at + run * RUN;
+            let length = u8::try_from(u32_at(&self.bytes, at)?).ok()?;
+            let end = prefixes_at + u32_at(&self.bytes, at + 4)? as usize * PREFIX;
+            let prefixes = self.bytes.get(prefixes_at..end)?;
+            prefixes_at = end;
+            let Some(rule) = find(prefixes, wanted & mask(length)) else { continue };
+            if rule < self.never {
+                return Some(RuleId(rule));
+            }
+            best = best.or(Some(RuleId(rule)));
+        }
+        best
+    }
+
+    /// The rule of an id that [`Self::lookup`] or [`Self::lookup_address`] gave. An id of another table may give an empty rule
     /// that allows.
     pub fn rule(&self, id: RuleId) -> Rule<'_> {
         let read = || {
@@ -218,6 +252,14 @@ const fn word(bytes: &[u8], at: usize) -> u32 {
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+/// The rule of a prefix among those of one length.
+fn find(prefixes: &[u8], bits: u128) -> Option<u32> {
+    let (prefixes, _) = prefixes.as_chunks::<PREFIX>();
+    let first = |prefix: &[u8; PREFIX]| prefix.first_chunk().map(|b| u128::from_le_bytes(*b));
+    let at = prefixes.binary_search_by_key(&Some(bits), first).ok()?;
+    u32_at(prefixes.get(at)?, PREFIX - 4)
 }
 
 /// Number and pattern of the rule whose entry these bytes begin with.
@@ -407,6 +449,39 @@ mod tests {
         assert_eq!(long.len(), HOST);
         assert_eq!(found(&table, &long), Some(".example.com"));
         assert_eq!(found(&table, &format!("b{long}")), None);
+    }
+
+    #[test]
+    fn an_address_is_found_by_the_longest_prefix_unless_a_shorter_one_is_never() {
+        let table = HostTable::from_rules([
+            rule("203.0.113.0/24", Listing::Block),
+            rule("203.0.113.9", Listing::Record),
+            rule("203.0.112.0/20", Listing::Allow),
+            rule("198.51.100.0/24", Listing::Never),
+            rule("198.51.100.7", Listing::Block),
+            rule("2001:db8::/32", Listing::Block),
+            rule("2001:db8:1::/48", Listing::Record),
+            rule("a.example.com", Listing::Block),
+        ])
+        .unwrap();
+        for (addr, expected) in [
+            ("203.0.113.9", Some("203.0.113.9")),
+            ("203.0.113.8", Some("203.0.113.0/24")),
+            ("203.0.112.1", Some("203.0.112.0/20")),
+            ("203.0.128.1", None),
+            ("198.51.100.7", Some("198.51.100.0/24")),
+            ("2001:db8:1::5", Some("2001:db8:1::/48")),
+            ("2001:db8:2::5", Some("2001:db8::/32")),
+            ("2001:db9::", None),
+            ("::ffff:203.0.113.9", Some("203.0.113.9")),
+            ("0.0.0.0", None),
+            ("::", None),
+        ] {
+            let found = table.lookup_address(addr.parse().unwrap());
+            assert_eq!(found.map(|id| table.rule(id).pattern), expected, "{addr}");
+        }
+        assert_eq!(found(&table, "a.example.com"), Some("a.example.com"));
+        assert_eq!(found(&table, "203.0.113.9"), None, "a text is no address");
     }
 
     /// What the table does, written down once more without hashes.
