@@ -20,7 +20,7 @@ Example:
 
 Exit status: 0 if every host is listed, 1 if some are not, 2 if something went wrong.")]
 pub(crate) struct Args {
-    /// Hosts, or addresses of pages to take the hosts from
+    /// Hosts or addresses, or addresses of pages to take the hosts from
     #[arg(value_name = "HOST", required = true)]
     hosts: Vec<String>,
     /// Print one JSON object a line
@@ -115,7 +115,9 @@ impl<'a> From<Rule<'a>> for Known<'a> {
 
 impl<'a> Answer<'a> {
     fn new(table: &'a HostTable, host: &'a str) -> Self {
-        let rule = table.lookup(host).map(|id| table.rule(id).into());
+        let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+        let id = bare.parse().map_or_else(|_| table.lookup(host), |a| table.lookup_address(a));
+        let rule = id.map(|id| table.rule(id).into());
         Self { host, known: rule.is_some(), rule }
     }
 
@@ -129,6 +131,7 @@ impl<'a> Answer<'a> {
         let colour = Style::new().fg_color(Some(colour.into()));
         let reach = match rule.rule.strip_prefix('.') {
             Some(name) => format!("{name} and everything under it"),
+            None if rule.rule.contains('/') => format!("the addresses {}", rule.rule),
             None => format!("{} alone", rule.rule),
         };
         let effect = if rule.side_effect.is_empty() { "none known" } else { rule.side_effect };
@@ -136,6 +139,9 @@ impl<'a> Answer<'a> {
         writeln!(out, "  owner        {}", rule.owner)?;
         writeln!(out, "  used for     {}", purpose(rule.category))?;
         writeln!(out, "  if blocked   {effect}")?;
+        if rule.category == Category::ResolverBypass {
+            writeln!(out, "  past DNS     refused to the apps that refuse_bypass is about")?;
+        }
         if let Some(protocol) = rule.protocol {
             writeln!(out, "  format       {protocol}")?;
         }
@@ -222,6 +228,21 @@ fr.sa.api.intl.miui.com
   source       palant.info 2020-05-04 (Mint Browser endpoint); AdAway; NextDNS; StevenBlack@2022 (CC-BY-3.0 AND MIT)
 "
         );
+    }
+
+    #[test]
+    fn a_resolver_is_known_by_its_addresses() {
+        for (host, rule) in [
+            ("8.8.8.8", "8.8.8.8 alone"),
+            ("203.107.1.65", "the addresses 203.107.1.0/24"),
+            ("2620:fe::fe", "2620:fe::fe alone"),
+            ("[2620:fe::fe]", "2620:fe::fe alone"),
+        ] {
+            let text = printed(HostTable::builtin(), host);
+            assert!(text.contains(&format!("  rule         {rule}\n")), "{text}");
+            assert!(text.contains("past DNS     refused"), "{text}");
+        }
+        assert_eq!(host("https://8.8.8.8/dns-query"), "8.8.8.8");
     }
 
     #[test]

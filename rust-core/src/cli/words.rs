@@ -1,7 +1,7 @@
 //! Words for people, shared by the commands. Never prints a control character that came from a
 //! peer: a terminal would obey it.
 
-use crate::event::{App, Event, Field, IdKind, Kind, State, Verdict};
+use crate::event::{App, Event, Field, IdKind, Kind, ReasonCode, State, Verdict};
 use anstyle::{AnsiColor, Style};
 
 /// Longest text of a peer in a sentence, characters.
@@ -144,7 +144,9 @@ pub(crate) fn bytes(number: u64) -> String {
 /// What happened, as the end of a sentence that begins with the app.
 pub(crate) fn sentence(event: &Event) -> String {
     match event.state {
-        State::Blocked => format!("was stopped before sending anything to {}", target(event)),
+        State::Blocked => {
+            format!("was stopped before sending anything to {}{}", target(event), because(event))
+        }
         State::Encrypted => {
             format!("sent something encrypted to {}{}", target(event), size(event))
         }
@@ -159,6 +161,13 @@ pub(crate) fn sentence(event: &Event) -> String {
             };
             format!("{}{end}", report(event))
         }
+    }
+}
+
+fn because(event: &Event) -> &'static str {
+    match event.reason.as_ref().map(|reason| reason.code) {
+        Some(ReasonCode::ResolverBypass) => ", which resolves names past the phone",
+        _ => "",
     }
 }
 
@@ -254,7 +263,7 @@ fn lead(event: &Event, first: Kind) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Bytes, Identifier, Problem, ProblemCode};
+    use crate::event::{Bytes, Identifier, Problem, ProblemCode, Reason};
 
     fn event(state: State) -> Event {
         Event { host: Some("sa.example".to_owned()), ..Event::empty(state) }
@@ -268,6 +277,10 @@ mod tests {
     fn each_state_has_its_sentence() {
         let blocked = "was stopped before sending anything to sa.example";
         assert_eq!(sentence(&event(State::Blocked)), blocked);
+        let reason = Reason { code: ReasonCode::ResolverBypass, rule: None, list: None };
+        let bypass = Event { reason: Some(reason), ..event(State::Blocked) };
+        let text = format!("{blocked}, which resolves names past the phone");
+        assert_eq!(sentence(&bypass), text);
         let encrypted =
             Event { bytes: Some(Bytes { up: 812, down: 1234 }), ..event(State::Encrypted) };
         let text = "sent something encrypted to sa.example (812 B up, 1.2 kB down)";

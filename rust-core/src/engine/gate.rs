@@ -1,5 +1,5 @@
-//! Connections to bare addresses (Deep reach): on the ports of the web the app is accepted first,
-//! its first bytes are looked at for a host name, and only after the verdict is anybody connected
+//! Connections to bare addresses (Deep reach): on the ports of the web and of encrypted DNS the app
+//! is accepted first, its first bytes are looked at for a host name, and only after the verdict is anybody connected
 //! to. Not even a SYN goes to a blocked host.
 //!
 //! Never takes bytes out of the app's stream: they wait in the ring until somebody may have them.
@@ -13,6 +13,7 @@ use crate::event::{ReasonCode, Transport, Verdict};
 use crate::flow::Token;
 use crate::http::{Addressed, addressed};
 use crate::limits;
+use crate::policy::ENCRYPTED_DNS;
 use crate::tls::{Hello, HelloReader};
 use crate::wire::Proto;
 use std::sync::Arc;
@@ -64,9 +65,10 @@ impl Gate {
     }
 }
 
-/// Whether the first bytes to this port are looked at before anybody is connected to.
-pub(super) fn is_web(port: u16) -> bool {
-    matches!(port, 80 | 443)
+/// Whether the first bytes to this port are looked at before anybody is connected to: clients of
+/// the web and of encrypted DNS speak first.
+fn is_looked_at(port: u16) -> bool {
+    matches!(port, 80 | 443 | ENCRYPTED_DNS)
 }
 
 impl Engine {
@@ -76,14 +78,19 @@ impl Engine {
         let (tuple, uid) = (flow.tuple, flow.uid);
         let facts = self.decide(now, &tuple, Subject::Host(None), uid);
         let unseen = matches!(facts.reason.code, ReasonCode::AppOff | ReasonCode::Paused);
+        let verdict = facts.verdict;
         if let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) {
             flow.facts = Some(Arc::new(facts));
         }
-        if unseen || !is_web(tuple.dst.port()) {
-            return self.connect_to(now, token, tuple.dst.ip(), fx);
+        if !unseen && is_looked_at(tuple.dst.port()) {
+            let gate = Peer::Gate(Box::new(Gate::new(now)));
+            return self.accept(now, token, gate, Inspect::Off, fx);
         }
-        let gate = Peer::Gate(Box::new(Gate::new(now)));
-        self.accept(now, token, gate, Inspect::Off, fx);
+        match verdict {
+            Verdict::Allow | Verdict::Record => self.connect_to(now, token, tuple.dst.ip(), fx),
+            // Nobody here could answer in the place of a server of any port.
+            Verdict::Block | Verdict::Capture => self.tcp_block(now, token, fx),
+        }
     }
 
     /// Lets a flow through its gate, by what its first bytes told.

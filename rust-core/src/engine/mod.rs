@@ -25,7 +25,7 @@ use crate::event::{FlowFacts, FlowId, Record, Transport, Verdict};
 use crate::flow::{Table, Token};
 use crate::limits;
 use crate::names::{self, FakePool, Slot};
-use crate::policy::{Decision, Policy};
+use crate::policy::{Decision, Policy, Target};
 use crate::signatures::HostTable;
 use crate::tcp::Stack;
 use crate::wire::{self, FiveTuple, Packet, Payload, Proto, Unreachable};
@@ -131,10 +131,12 @@ impl Engine {
         for token in self.flows.tokens() {
             let Some((facts, slot)) = self.verdict_of(token) else { continue };
             let (old, uid, host) = (facts.verdict, facts.uid, facts.host.clone());
-            let new = match (slot.and_then(|slot| self.pool.entry(slot)), host) {
-                (Some(entry), _) => self.decide_name(now, uid, &entry.name, &entry.listed),
-                (None, Some(host)) => self.decide_name(now, uid, &host, &host),
-                (None, None) => continue,
+            let (addr, port) = (facts.server.map(|server| server.ip()), facts.port);
+            let new = match slot.and_then(|slot| self.pool.entry(slot)) {
+                Some(entry) => self.decide_place(now, uid, &entry.name, &entry.listed, port),
+                // What waits at its gate is decided there.
+                None if host.is_none() && addr.is_none() => continue,
+                None => self.decide_for(now, uid, Target { host: host.as_deref(), addr, port }),
             };
             let new = new.verdict;
             match (old, new) {
@@ -308,19 +310,22 @@ impl Engine {
             Subject::Place(slot) => self.pool.entry(slot),
             Subject::Host(_) => None,
         };
+        let port = tuple.dst.port();
         let (host, decision) = match (entry, subject) {
             (Some(entry), _) => {
-                let decision = self.decide_name(now, uid, &entry.name, &entry.listed);
+                let decision = self.decide_place(now, uid, &entry.name, &entry.listed, port);
                 (Some(entry.name.to_string()), decision)
             }
-            (None, Subject::Host(Some(host))) => {
-                let decision = self.decide_name(now, uid, &host, &host);
-                (Some(host), decision)
+            (None, Subject::Host(host)) => {
+                let target = Target { host: host.as_deref(), addr: Some(tuple.dst.ip()), port };
+                let decision = self.decide_for(now, uid, target);
+                (host, decision)
             }
-            (None, _) => {
-                (None, self.rules.policy.decide(&self.rules.table, now.wall_ms, uid, None))
-            }
+            (None, Subject::Place(_)) => (None, self.decide_for(now, uid, None)),
         };
+        let stopped = matches!(decision.verdict, Verdict::Block | Verdict::Capture);
+        // Where there is no name, the address says what was stopped.
+        let server = Some(tuple.dst).filter(|_| stopped && host.is_none());
         self.flows_begun += 1;
         FlowFacts {
             flow: FlowId(self.flows_begun),
@@ -328,8 +333,8 @@ impl Engine {
             uid,
             package: uid.and_then(|u| self.rules.policy.package(u)).map(str::to_owned),
             host,
-            server: None,
-            port: tuple.dst.port(),
+            server,
+            port,
             transport: match tuple.proto {
                 Proto::Tcp => Transport::Tcp,
                 Proto::Udp => Transport::Udp,
@@ -340,13 +345,28 @@ impl Engine {
         }
     }
 
+    fn decide_for<'a>(
+        &self,
+        now: Now,
+        uid: Option<u32>,
+        target: impl Into<Target<'a>>,
+    ) -> Decision {
+        self.rules.policy.decide(&self.rules.table, now.wall_ms, uid, target)
+    }
+
     /// The rule about the name itself decides; where there is none, that about its alias.
-    fn decide_name(&self, now: Now, uid: Option<u32>, name: &str, listed: &str) -> Decision {
+    fn decide_place(
+        &self,
+        now: Now,
+        uid: Option<u32>,
+        name: &str,
+        listed: &str,
+        port: u16,
+    ) -> Decision {
         let Rules { table, policy } = &self.rules;
-        if name != listed && !policy.concerns(table, now.wall_ms, name) {
-            return policy.decide(table, now.wall_ms, uid, Some(listed));
-        }
-        policy.decide(table, now.wall_ms, uid, Some(name))
+        let alias = name != listed && !policy.concerns(table, now.wall_ms, name);
+        let host = Some(if alias { listed } else { name });
+        self.decide_for(now, uid, Target { host, addr: None, port })
     }
 
     /// Whether plain DNS goes to this address: to the virtual resolver, or in Deep to any.

@@ -1,5 +1,5 @@
-//! QUIC to bare addresses (Deep reach): a flow's first datagrams wait until their ClientHello
-//! tells the host. A blocked host is answered by an unreachable at once, so that the app falls
+//! Datagrams to bare addresses (Deep reach) that may be QUIC, or that some rule is about: a flow's
+//! first ones wait until their ClientHello tells the host. A blocked host is answered by an unreachable at once, so that the app falls
 //! back to TCP without waiting.
 //!
 //! Never changes a datagram, and holds no more of them than the limits say.
@@ -10,11 +10,13 @@ use super::{Effects, Engine, Flow, Now, Owner, Subject};
 use crate::event::{ReasonCode, Transport, Verdict};
 use crate::flow::Token;
 use crate::limits;
+use crate::policy::ENCRYPTED_DNS;
 use crate::quic::{InitialReader, Outcome};
 use crate::wire::{FiveTuple, Packet, Proto};
+use std::net::SocketAddr;
 
 /// The port of HTTP/3.
-pub(super) const PORT: u16 = 443;
+const HTTP3: u16 = 443;
 
 /// A flow that waits at its gate.
 pub(super) struct QuicGate {
@@ -29,6 +31,12 @@ pub(super) struct QuicGate {
 }
 
 impl Engine {
+    /// Whether datagrams to this address are judged each flow for itself.
+    pub(super) fn is_judged(&self, dst: SocketAddr) -> bool {
+        matches!(dst.port(), HTTP3 | ENCRYPTED_DNS)
+            || self.rules.policy.knows_address(&self.rules.table, dst.ip())
+    }
+
     /// The first datagram of a flow.
     pub(super) fn quic_open(
         &mut self,

@@ -138,6 +138,7 @@ pub(super) struct Lookup {
 enum Reply {
     Address(IpAddr),
     Nothing(u32),
+    NoName,
     Failure,
 }
 
@@ -155,6 +156,8 @@ impl Engine {
         let name = query.name.as_str();
         let reply = if is_discovery(name) {
             Some(Reply::Nothing(limits::FAKE_TTL))
+        } else if name == CANARY && self.rules.policy.refuses_bypass(now.wall_ms) {
+            Some(Reply::NoName)
         } else if self.concerns(now, name) {
             self.reply(now, name, name, query.qtype, fx)
         } else {
@@ -251,6 +254,7 @@ impl Engine {
         let written = match reply {
             Reply::Address(addr) => dns::write_address(query, addr, limits::FAKE_TTL, &mut out),
             Reply::Nothing(ttl) => dns::write_nodata(query, ttl, &mut out),
+            Reply::NoName => dns::write_error(query, rcode::NXDOMAIN, &mut out),
             Reply::Failure => dns::write_error(query, rcode::SERVFAIL, &mut out),
         };
         if let Ok(len) = written {
@@ -553,6 +557,10 @@ impl Engine {
         }
     }
 }
+
+/// A name that Firefox asks for to learn whether the network wants its own resolver to be used; it
+/// does where the name does not exist.
+const CANARY: &str = "use-application-dns.net";
 
 /// Names by which a client asks a resolver for an encrypted way to it (RFC 9462 §6.4): they are
 /// answered here, never by the resolver behind us.

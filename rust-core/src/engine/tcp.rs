@@ -179,7 +179,7 @@ impl Engine {
         }
     }
 
-    fn tcp_block(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
+    pub(super) fn tcp_block(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
         let (syn, len, facts) = (flow.syn, flow.syn_len, flow.facts.take());
         self.refuse(&syn[..len], Proto::Tcp, fx);

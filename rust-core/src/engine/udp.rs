@@ -130,7 +130,7 @@ impl Engine {
         }
         let slot = FakePool::slot(packet.tuple.dst.ip()).filter(|s| self.pool.entry(*s).is_some());
         let Some(slot) = slot else {
-            if self.is_carried(packet.tuple.dst) && packet.tuple.dst.port() == super::quic::PORT {
+            if self.is_carried(packet.tuple.dst) && self.is_judged(packet.tuple.dst) {
                 return self.quic_open(now, packet, bytes, fx);
             }
             if self.is_carried(packet.tuple.dst) {

@@ -39,7 +39,8 @@ pub struct Event {
     /// The name that was contacted, lower case, without a trailing dot.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub host: Option<String>,
-    /// The address that was contacted; absent where nothing was.
+    /// The address that was contacted; where a flow without a name was blocked, the one that the
+    /// app asked for.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub server: Option<Server>,
     /// What carried it.

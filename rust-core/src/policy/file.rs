@@ -3,13 +3,14 @@
 //! This module never decides; it turns text into a [`Policy`] or says where the text is wrong.
 //! What it does not know is an error, so that a misspelt choice is not silently no choice.
 
-use super::{App, BlockAt, Override, Policy, PolicyError, Setting, WhenBlocked};
+use super::{App, BlockAt, Override, Policy, PolicyError, RefuseBypass, Setting, WhenBlocked};
 use crate::event::{Time, Verdict};
 use crate::signatures::{Category, Listing, is_pattern};
 use hashbrown::HashMap;
 use serde::de::{Error, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::ops::Range;
 use toml::Spanned;
 use toml::value::{Datetime, Offset};
@@ -30,6 +31,8 @@ struct File {
     block_at: BlockAt,
     #[serde(default)]
     when_blocked: WhenBlocked,
+    #[serde(default)]
+    refuse_bypass: RefuseBypass,
     paused_until: Option<Moment>,
     #[serde(default)]
     categories: BTreeMap<Category, Spanned<Listing>>,
@@ -137,6 +140,7 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
         default: file.default,
         block_at: file.block_at,
         when_blocked: file.when_blocked,
+        refuse_bypass: file.refuse_bypass,
         paused_until: file.paused_until.map(|m| m.0),
         ..Policy::default()
     };
@@ -183,9 +187,10 @@ fn add_apps(policy: &mut Policy, entries: Vec<AppEntry>, at: &At<'_>) -> Result<
 fn add_hosts(policy: &mut Policy, entries: Vec<HostEntry>, at: &At<'_>) -> Result<(), PolicyError> {
     for entry in entries {
         let pattern = entry.host.get_ref().to_ascii_lowercase();
-        if !is_pattern(&pattern) {
-            let expected =
-                "expected a host such as a.example.com, or .example.com for all under it";
+        let addr: Option<IpAddr> = pattern.parse().ok();
+        if addr.is_none() && !is_pattern(&pattern) {
+            let expected = "expected a host such as a.example.com, .example.com for all under it, \
+                or an address";
             return Err(at(entry.host.span(), expected.to_owned()));
         }
         let one = Override {
@@ -194,8 +199,13 @@ fn add_hosts(policy: &mut Policy, entries: Vec<HostEntry>, at: &At<'_>) -> Resul
             app: entry.app,
             until: entry.until.map(|m| m.0),
         };
-        let name = one.pattern.trim_start_matches('.').to_owned();
-        let here = policy.overrides.entry(name).or_default();
+        let here = match addr {
+            Some(addr) => policy.by_address.entry(addr.to_canonical()).or_default(),
+            None => {
+                let name = one.pattern.trim_start_matches('.').to_owned();
+                policy.overrides.entry(name).or_default()
+            }
+        };
         let same = |o: &Override| {
             o.pattern == one.pattern && o.app == one.app && o.until.is_some() == one.until.is_some()
         };
@@ -238,6 +248,7 @@ mod tests {
             assert_eq!(policy.package(uid), Some("com.miui.player"));
         }
         assert_eq!(policy.paused_until, Some("2026-11-21T08:15:00Z".parse().unwrap()));
+        assert_eq!(policy.refuse_bypass, RefuseBypass::All);
         assert_eq!(policy.apps[1].when_blocked, WhenBlocked::Capture);
         assert_eq!(policy.apps[0].when_blocked, WhenBlocked::Refuse);
         assert_eq!(policy.categories[&Category::Config], Listing::Record);
@@ -265,7 +276,7 @@ mod tests {
                 "version = 1\ndefualt = \"block\"",
                 2,
                 1,
-                "unknown field `defualt`, expected one of `version`, `default`, `block_at`, `when_blocked`, `paused_until`, `categories`, `app`, `host`",
+                "unknown field `defualt`, expected one of `version`, `default`, `block_at`, `when_blocked`, `refuse_bypass`, `paused_until`, `categories`, `app`, `host`",
             ),
             (
                 "version = 1\ndefault = \"stop\"",
@@ -308,7 +319,7 @@ mod tests {
                 "version = 1\n[[host]]\nhost = \"https://a\"\nverdict = \"allow\"",
                 3,
                 8,
-                "expected a host such as a.example.com, or .example.com for all under it",
+                "expected a host such as a.example.com, .example.com for all under it, or an address",
             ),
             (
                 "version = 1\n[[host]]\nhost = \"a.example.com\"\nverdict = \"allow\"\nuntil = 5",

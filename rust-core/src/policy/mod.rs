@@ -11,6 +11,7 @@ use crate::signatures::{Category, HOST, HostTable, Listing, Rule, RuleId};
 use hashbrown::HashMap;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// What an app's listed hosts get.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
@@ -23,6 +24,23 @@ pub enum Setting {
     Record,
     /// Nothing is looked at.
     Off,
+}
+
+/// What an app wants to reach, as far as it is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// Lower case, without a trailing dot; `None` where only an address is known.
+    pub host: Option<&'a str>,
+    /// The address that the app named; none where it was given a fake one.
+    pub addr: Option<IpAddr>,
+    /// TCP or UDP port; 0 where only a name is asked about.
+    pub port: u16,
+}
+
+impl<'a> From<Option<&'a str>> for Target<'a> {
+    fn from(host: Option<&'a str>) -> Self {
+        Self { host, addr: None, port: 0 }
+    }
 }
 
 /// What becomes of a flow or a name, and why.
@@ -85,6 +103,18 @@ enum WhenBlocked {
     Capture,
 }
 
+/// Whose ways past the phone's resolver are refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum RefuseBypass {
+    Off,
+    /// Apps that the policy names and that are on block.
+    #[default]
+    ListedApps,
+    /// All that are not off.
+    All,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct App {
     package: String,
@@ -107,26 +137,51 @@ pub struct Policy {
     default: Setting,
     block_at: BlockAt,
     when_blocked: WhenBlocked,
+    refuse_bypass: RefuseBypass,
     paused_until: Option<Time>,
     categories: BTreeMap<Category, Listing>,
     apps: Vec<App>,
     by_uid: HashMap<u32, usize>,
     /// By host without a leading dot; those with an end first.
     overrides: HashMap<String, Vec<Override>>,
+    /// Likewise, about addresses.
+    by_address: HashMap<IpAddr, Vec<Override>>,
     /// Apps that are off never come here.
     off_is_outside: bool,
 }
 
-/// What is known about a host, before any app is.
+/// Port of DNS over TLS (RFC 7858), over DTLS and over QUIC (RFC 9250).
+pub(crate) const ENCRYPTED_DNS: u16 = 853;
+
+/// What the lists say about a target.
+struct Listed {
+    rule: RuleId,
+    /// With the owner's choice for its category.
+    listing: Listing,
+    category: Category,
+    /// About the address and not the name.
+    by_address: bool,
+}
+
+/// What is known about a target, before any app is.
 struct Case<'a> {
-    host: Option<&'a str>,
+    target: Target<'a>,
     now_ms: i64,
     /// The owner's override for all apps.
     general: Option<&'a Override>,
     /// Whether there are overrides for single apps.
     special: bool,
-    listed: Option<(RuleId, Listing)>,
+    listed: Option<Listed>,
     paused: bool,
+}
+
+impl Case<'_> {
+    /// A way to resolve names past the phone's resolver.
+    fn is_bypass(&self) -> bool {
+        let listed = self.listed.as_ref();
+        self.target.port == ENCRYPTED_DNS
+            || listed.is_some_and(|l| l.category == Category::ResolverBypass)
+    }
 }
 
 /// A decision before its texts are copied.
@@ -160,26 +215,35 @@ impl Policy {
         self.setting_of(self.app(uid))
     }
 
-    /// The verdict for a flow of an app to a host: lower case, without a trailing dot; `None` for
-    /// a bare address.
+    /// The verdict for a flow of an app.
     ///
-    /// In this order: the owner's override for this app, that for all apps, never-block, pause,
-    /// the app's setting, the list. Whatever nothing speaks about is allowed.
-    pub fn decide(
+    /// In the order of `docs/policy.md`. A rule about the name counts before one about the
+    /// address. Whatever nothing speaks about is allowed.
+    pub fn decide<'t>(
         &self,
         table: &HostTable,
         now_ms: i64,
         uid: Option<u32>,
-        host: Option<&str>,
+        target: impl Into<Target<'t>>,
     ) -> Decision {
-        let (verdict, why) = self.judge(&self.case(table, now_ms, host), self.app(uid));
+        let (verdict, why) = self.judge(&self.case(table, now_ms, target.into()), self.app(uid));
         Decision { verdict, reason: reason(table, why) }
+    }
+
+    /// Whether a list or the owner speaks about an address.
+    pub fn knows_address(&self, table: &HostTable, addr: IpAddr) -> bool {
+        table.lookup_address(addr).is_some() || self.by_address.contains_key(&addr)
+    }
+
+    /// Whether some app is kept from resolving names past the phone's resolver.
+    pub fn refuses_bypass(&self, now_ms: i64) -> bool {
+        !self.is_paused(now_ms) && self.anyone().any(|app| self.refuses_bypass_of(app))
     }
 
     /// Whether any app could get something other than allow for this name: such a name gets a
     /// fake address.
     pub fn concerns(&self, table: &HostTable, now_ms: i64, host: &str) -> bool {
-        let case = self.case(table, now_ms, Some(host));
+        let case = self.case(table, now_ms, Some(host).into());
         (case.listed.is_some() || case.general.is_some() || case.special)
             && self.anyone().any(|app| self.judge(&case, app).0 != Verdict::Allow)
     }
@@ -191,7 +255,7 @@ impl Policy {
         if self.block_at != BlockAt::Name {
             return None;
         }
-        let case = self.case(table, now_ms, Some(host));
+        let case = self.case(table, now_ms, Some(host).into());
         let mut first = None;
         for app in self.anyone() {
             let (verdict, why) = self.judge(&case, app);
@@ -205,7 +269,8 @@ impl Policy {
 
     /// What the owner should know about this policy, by host.
     pub fn warnings(&self, table: &HostTable) -> Vec<Warning> {
-        let mut overrides: Vec<_> = self.overrides.values().flatten().collect();
+        let all = self.overrides.values().chain(self.by_address.values());
+        let mut overrides: Vec<_> = all.flatten().collect();
         overrides.sort_by(|a, b| (&a.pattern, &a.app).cmp(&(&b.pattern, &b.app)));
         let mut warnings = Vec::new();
         for one in overrides {
@@ -240,30 +305,57 @@ impl Policy {
         app.map_or(self.default, |app| app.setting)
     }
 
-    fn case<'a>(&'a self, table: &HostTable, now_ms: i64, host: Option<&'a str>) -> Case<'a> {
-        let listed = host.and_then(|host| table.lookup(host)).map(|id| {
-            let rule = table.rule(id);
-            let by_category = self.categories.get(&rule.category);
-            let never = rule.listing == Listing::Never;
-            (id, *by_category.filter(|_| !never).unwrap_or(&rule.listing))
-        });
-        Case {
-            host,
-            now_ms,
-            general: self.overrides(host, now_ms).find(|one| one.app.is_none()),
-            special: self.overrides(host, now_ms).any(|one| one.app.is_some()),
-            listed,
-            paused: self.paused_until.is_some_and(|t| now_ms < t.0),
+    fn refuses_bypass_of(&self, app: Option<&App>) -> bool {
+        match self.refuse_bypass {
+            RefuseBypass::Off => false,
+            RefuseBypass::ListedApps => app.is_some_and(|app| app.setting == Setting::Block),
+            RefuseBypass::All => self.setting_of(app) != Setting::Off,
         }
     }
 
-    /// The overrides about a host that hold now, the most exact first.
+    fn is_paused(&self, now_ms: i64) -> bool {
+        self.paused_until.is_some_and(|t| now_ms < t.0)
+    }
+
+    fn listed(&self, table: &HostTable, target: &Target<'_>) -> Option<Listed> {
+        let spoken = |id: Option<RuleId>, by_address| {
+            let (rule, said) = id.map(|id| (id, table.rule(id)))?;
+            let chosen = self.categories.get(&said.category);
+            let listing = match said.listing {
+                Listing::Never => Listing::Never,
+                listing => *chosen.unwrap_or(&listing),
+            };
+            Some(Listed { rule, listing, category: said.category, by_address })
+        };
+        let name = spoken(target.host.and_then(|host| table.lookup(host)), false);
+        let addr = spoken(target.addr.and_then(|addr| table.lookup_address(addr)), true);
+        match addr {
+            Some(Listed { listing: Listing::Never, .. }) => addr,
+            _ => name.or(addr),
+        }
+    }
+
+    fn case<'a>(&'a self, table: &HostTable, now_ms: i64, target: Target<'a>) -> Case<'a> {
+        Case {
+            target,
+            now_ms,
+            general: self.overrides(target, now_ms).find(|one| one.app.is_none()),
+            special: self.overrides(target, now_ms).any(|one| one.app.is_some()),
+            listed: self.listed(table, &target),
+            paused: self.is_paused(now_ms),
+        }
+    }
+
+    /// The overrides about a target that hold now, the most exact first.
     fn overrides<'a>(
         &'a self,
-        host: Option<&'a str>,
+        target: Target<'a>,
         now_ms: i64,
     ) -> impl Iterator<Item = &'a Override> {
-        host.filter(|host| !self.overrides.is_empty() && host.len() <= HOST)
+        let by_address = target.addr.and_then(|addr| self.by_address.get(&addr));
+        let by_name = target
+            .host
+            .filter(|host| !self.overrides.is_empty() && host.len() <= HOST)
             .into_iter()
             .flat_map(suffixes)
             .flat_map(|(name, whole)| {
@@ -272,7 +364,9 @@ impl Policy {
                     move |exact: bool| move |one: &&Override| one.pattern.starts_with('.') != exact;
                 let exact = here.iter().filter(fits(true)).filter(move |_| whole);
                 exact.chain(here.iter().filter(fits(false)))
-            })
+            });
+        by_name
+            .chain(by_address.into_iter().flatten())
             .filter(move |one| one.until.is_none_or(|time| now_ms < time.0))
     }
 
@@ -280,7 +374,7 @@ impl Policy {
     fn override_for<'a>(&'a self, case: &Case<'a>, app: Option<&App>) -> Option<&'a Override> {
         let own = app.filter(|_| case.special).and_then(|app| {
             let package = Some(app.package.as_str());
-            self.overrides(case.host, case.now_ms).find(|one| one.app.as_deref() == package)
+            self.overrides(case.target, case.now_ms).find(|one| one.app.as_deref() == package)
         });
         own.or(case.general)
     }
@@ -297,13 +391,20 @@ impl Policy {
         if let Some(one) = self.override_for(case, app) {
             return (one.verdict, Why::Override(one));
         }
-        if let Some((rule, Listing::Never)) = case.listed {
-            return (Verdict::Allow, Why::Rule(ReasonCode::NeverBlock, rule));
+        let listed = case.listed.as_ref();
+        if let Some(Listed { rule, listing: Listing::Never, .. }) = listed {
+            return (Verdict::Allow, Why::Rule(ReasonCode::NeverBlock, *rule));
         }
-        let Some((rule, listing)) = case.listed else {
+        if case.is_bypass() && self.refuses_bypass_of(app) {
+            let code = ReasonCode::ResolverBypass;
+            let why = listed.map_or(Why::Plain(code), |listed| Why::Rule(code, listed.rule));
+            return (Verdict::Block, why);
+        }
+        let Some(&Listed { rule, listing, by_address, .. }) = listed else {
             return (Verdict::Allow, Why::Plain(ReasonCode::UnknownAllow));
         };
-        let listed = Why::Rule(ReasonCode::ListedHost, rule);
+        let code = if by_address { ReasonCode::ListedAddress } else { ReasonCode::ListedHost };
+        let listed = Why::Rule(code, rule);
         match (listing, setting) {
             (Listing::Allow | Listing::Never, _) | (_, Setting::Off) => (Verdict::Allow, listed),
             (_, Setting::Record) => (Verdict::Record, Why::Rule(ReasonCode::AppRecord, rule)),
@@ -327,7 +428,8 @@ fn suffixes(host: &str) -> impl Iterator<Item = (&str, bool)> {
 /// The never-block rule that an override would touch: one that covers it, or one that it covers.
 fn covered_never<'t>(table: &'t HostTable, pattern: &str) -> Option<Rule<'t>> {
     let name = pattern.trim_start_matches('.');
-    let over = table.lookup(name).map(|id| table.rule(id)).filter(|r| r.listing == Listing::Never);
+    let over = pattern.parse().map_or_else(|_| table.lookup(name), |a| table.lookup_address(a));
+    let over = over.map(|id| table.rule(id)).filter(|r| r.listing == Listing::Never);
     over.or_else(|| {
         let never = table.rules().take_while(|rule| rule.listing == Listing::Never);
         let under = |rule: &Rule<'_>| {

@@ -4,18 +4,20 @@ use super::*;
 
 const NOW: i64 = 1_795_248_000_000; // 2026-11-21T08:00:00Z
 
+const ROW: Rule<'_> = Rule {
+    pattern: "",
+    owner: "O",
+    category: Category::Other,
+    listing: Listing::Block,
+    side_effect: "E",
+    protocol: None,
+    source: "S",
+    licence: "fact",
+    list: "t@1",
+};
+
 fn table() -> HostTable {
-    let row = |pattern, category, listing| Rule {
-        pattern,
-        owner: "O",
-        category,
-        listing,
-        side_effect: "E",
-        protocol: None,
-        source: "S",
-        licence: "fact",
-        list: "t@1",
-    };
+    let row = |pattern, category, listing| Rule { pattern, category, listing, ..ROW };
     HostTable::from_rules([
         row("block.example.com", Category::Analytics, Listing::Block),
         row(".record.example.com", Category::LogService, Listing::Record),
@@ -155,6 +157,112 @@ fn among_overrides_the_app_counts_first_and_then_the_longer_host() {
     ] {
         assert_eq!(decided(&policy, uid, host), expected, "{uid:?} {host}");
     }
+}
+
+/// Verdict, reason and rule for a flow to an address, written short.
+fn reached(policy: &Policy, uid: Option<u32>, host: Option<&str>, to: &str) -> String {
+    let to: std::net::SocketAddr = to.parse().unwrap();
+    let target = Target { host, addr: Some(to.ip()), port: to.port() };
+    let Decision { verdict, reason } = policy.decide(&addresses(), NOW, uid, target);
+    format!("{verdict} {} {}", reason.code, reason.rule.unwrap_or_default()).trim_end().to_owned()
+}
+
+fn addresses() -> HostTable {
+    let row = |pattern, category, listing| Rule { pattern, category, listing, ..ROW };
+    HostTable::from_rules([
+        row("doh.example.com", Category::ResolverBypass, Listing::Allow),
+        row("block.example.com", Category::Analytics, Listing::Block),
+        row("never.example.com", Category::Account, Listing::Never),
+        row("192.0.2.8", Category::ResolverBypass, Listing::Allow),
+        row("192.0.2.0/24", Category::Analytics, Listing::Block),
+        row("198.51.100.0/24", Category::Account, Listing::Never),
+        row("2001:db8::/32", Category::LogService, Listing::Record),
+    ])
+    .unwrap()
+}
+
+#[test]
+fn a_rule_about_the_address_counts_where_none_is_about_the_name() {
+    let policy = policy(APPS);
+    for (host, to, expected) in [
+        (None, "192.0.2.1:443", "block listed-address 192.0.2.0/24"),
+        (Some("www.example.org"), "192.0.2.1:443", "block listed-address 192.0.2.0/24"),
+        (Some("never.example.com"), "192.0.2.1:443", "allow never-block never.example.com"),
+        (Some("block.example.com"), "203.0.113.1:443", "block listed-host block.example.com"),
+        (Some("block.example.com"), "198.51.100.1:443", "allow never-block 198.51.100.0/24"),
+        (None, "[2001:db8::1]:443", "record listed-address 2001:db8::/32"),
+        (None, "203.0.113.1:443", "allow unknown-allow"),
+    ] {
+        assert_eq!(reached(&policy, Some(1), host, to), expected, "{host:?} {to}");
+    }
+    let record = "record app-record 192.0.2.0/24";
+    assert_eq!(reached(&policy, Some(2), None, "192.0.2.1:443"), record);
+    assert_eq!(reached(&policy, Some(3), None, "192.0.2.1:443"), "allow app-off");
+}
+
+#[test]
+fn ways_past_the_resolver_are_refused_to_those_whom_the_policy_says() {
+    let doh = "block resolver-bypass doh.example.com";
+    let by_address = "block resolver-bypass 192.0.2.8";
+    let by_port = "block resolver-bypass";
+    let none = "allow listed-host doh.example.com";
+    // The setting, then for an app on block, one on record, one that is off, and an unknown one.
+    for (setting, expected) in [
+        ("off", [none, none, "allow app-off", none]),
+        ("listed-apps", [doh, none, "allow app-off", none]),
+        ("all", [doh, doh, "allow app-off", doh]),
+    ] {
+        let policy = policy(&format!("refuse_bypass = \"{setting}\"\n{APPS}"));
+        let got = [Some(1), Some(2), Some(3), None]
+            .map(|uid| reached(&policy, uid, Some("doh.example.com"), "203.0.113.1:443"));
+        assert_eq!(got, expected, "{setting}");
+        assert_eq!(policy.refuses_bypass(NOW), setting != "off", "{setting}");
+    }
+    let policy = policy(APPS);
+    for (host, to, expected) in [
+        (None, "192.0.2.8:443", by_address),
+        (Some("front.example.org"), "192.0.2.8:443", by_address),
+        (None, "203.0.113.1:853", by_port),
+        (Some("www.example.org"), "203.0.113.1:853", by_port),
+        (Some("block.example.com"), "203.0.113.1:853", "block resolver-bypass block.example.com"),
+        (Some("never.example.com"), "192.0.2.8:853", "allow never-block never.example.com"),
+        (None, "198.51.100.1:853", "allow never-block 198.51.100.0/24"),
+    ] {
+        assert_eq!(reached(&policy, Some(1), host, to), expected, "{host:?} {to}");
+    }
+    // An app that captures is refused like the others: nobody here could answer.
+    assert_eq!(reached(&policy, Some(4), None, "192.0.2.8:443"), by_address);
+}
+
+#[test]
+fn the_owner_and_a_pause_outweigh_the_refusal_of_ways_past_the_resolver() {
+    let to = "192.0.2.8:853";
+    let doh = Some("doh.example.com");
+    for (text, host, expected) in [
+        (host("doh.example.com", "allow", ""), doh, "allow host-override doh.example.com"),
+        (host("192.0.2.8", "allow", ""), None, "allow host-override 192.0.2.8"),
+        (host("192.0.2.8", "record", "app = \"block\""), None, "record host-override 192.0.2.8"),
+        ("paused_until = 2026-11-21T08:00:01Z\n".to_owned(), None, "allow paused"),
+    ] {
+        let text = if text.starts_with("paused") {
+            format!("{text}{APPS}")
+        } else {
+            format!("{APPS}{text}")
+        };
+        let policy = policy(&text);
+        assert_eq!(reached(&policy, Some(1), host, to), expected);
+        assert_eq!(policy.refuses_bypass(NOW), !text.starts_with("paused"));
+    }
+}
+
+#[test]
+fn an_address_is_known_from_a_list_or_from_the_owner() {
+    let (policy, table) = (policy(&host("203.0.113.7", "block", "")), addresses());
+    for (addr, known) in [("203.0.113.7", true), ("192.0.2.77", true), ("203.0.113.8", false)] {
+        assert_eq!(policy.knows_address(&table, addr.parse().unwrap()), known, "{addr}");
+    }
+    let expected = "block host-override 203.0.113.7";
+    assert_eq!(reached(&policy, None, None, "203.0.113.7:80"), expected);
 }
 
 #[test]

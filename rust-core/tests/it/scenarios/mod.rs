@@ -1,6 +1,7 @@
 //! What the engine does, told as scenarios: each names what happens, and asserts the verdict, the
 //! records, and what the network did not get.
 
+mod bypass;
 mod capture;
 mod chance;
 mod connect;
