@@ -131,7 +131,8 @@ impl Engine {
         for token in self.flows.tokens() {
             let Some((facts, slot)) = self.verdict_of(token) else { continue };
             let (old, uid, host) = (facts.verdict, facts.uid, facts.host.clone());
-            let (addr, port) = (facts.server.map(|server| server.ip()), facts.port);
+            let addr = facts.server.map(|server| server.ip());
+            let (addr, port) = meant(facts.transport, addr, facts.port);
             let new = match slot.and_then(|slot| self.pool.entry(slot)) {
                 Some(entry) => self.decide_place(now, uid, &entry.name, &entry.listed, port),
                 // What waits at its gate is decided there.
@@ -310,14 +311,19 @@ impl Engine {
             Subject::Place(slot) => self.pool.entry(slot),
             Subject::Host(_) => None,
         };
-        let port = tuple.dst.port();
+        let transport = match tuple.proto {
+            Proto::Tcp => Transport::Tcp,
+            Proto::Udp => Transport::Udp,
+            Proto::Icmp => Transport::Icmp,
+        };
+        let (addr, port) = meant(transport, Some(tuple.dst.ip()), tuple.dst.port());
         let (host, decision) = match (entry, subject) {
             (Some(entry), _) => {
                 let decision = self.decide_place(now, uid, &entry.name, &entry.listed, port);
                 (Some(entry.name.to_string()), decision)
             }
             (None, Subject::Host(host)) => {
-                let target = Target { host: host.as_deref(), addr: Some(tuple.dst.ip()), port };
+                let target = Target { host: host.as_deref(), addr, port };
                 let decision = self.decide_for(now, uid, target);
                 (host, decision)
             }
@@ -334,12 +340,8 @@ impl Engine {
             package: uid.and_then(|u| self.rules.policy.package(u)).map(str::to_owned),
             host,
             server,
-            port,
-            transport: match tuple.proto {
-                Proto::Tcp => Transport::Tcp,
-                Proto::Udp => Transport::Udp,
-                Proto::Icmp => Transport::Icmp,
-            },
+            port: tuple.dst.port(),
+            transport,
             verdict: decision.verdict,
             reason: decision.reason,
         }
@@ -401,6 +403,12 @@ impl Engine {
         self.counters.blocked += 1;
         fx.record(Record::Blocked(FlowFacts { verdict: Verdict::Block, ..facts }));
     }
+}
+
+/// The address and port that rules may speak about. An echo resolves no name, whoever it goes to,
+/// and has no port.
+fn meant(transport: Transport, addr: Option<IpAddr>, port: u16) -> (Option<IpAddr>, u16) {
+    if transport == Transport::Icmp { (None, 0) } else { (addr, port) }
 }
 
 /// Whether the address is the virtual resolver's, at this port.

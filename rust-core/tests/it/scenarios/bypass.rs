@@ -207,6 +207,17 @@ fn plain_dns_to_a_resolver_is_answered_here_as_ever() {
 }
 
 #[test]
+fn an_echo_to_a_resolver_is_no_question() {
+    let mut sim = deep("all");
+    let from = sim.app(DOH_ADDR.into(), 7);
+    sim.send_packet(echo(from, DOH_ADDR.into(), 1, b"ping"));
+    sim.settle();
+    assert_eq!((sim.blocked(), sim.world.conns.len()), (0, 1));
+    sim.set_rules(&POLICY.replace("version = 1", "version = 1\nrefuse_bypass = \"all\""));
+    assert_eq!(sim.world.open(), 1);
+}
+
+#[test]
 fn a_refusal_that_is_turned_on_ends_what_runs() {
     let mut sim = deep("off");
     let app = sim.connect(BLOCK, (DOH_ADDR, 443).into());
