@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import stubs
-from conftest import ABIS, Abi
+from conftest import ABIS, ROOT, Abi
 
 API = 26
 PAGE = 16 * 1024
@@ -100,6 +100,8 @@ def test_its_symbols_are_found_by_the_gnu_hash(library: Path) -> None:
 def test_it_exports_its_natives_and_nothing_else(abi: Abi) -> None:
     exported = {name for _, section, name in symbols(abi.library(PRODUCT)) if section != "UND"}
     assert {name for name in exported if not re.match(r"Java_|JNI_OnLoad$", name)} == set()
+    manifest = (ROOT / "rust-core/Cargo.toml").read_text()
+    assert ("JNI_OnLoad" in exported) == bool(re.search("^jni = ", manifest, re.M))
 
 
 def test_the_self_test_exports_one_function(abi: Abi) -> None:
