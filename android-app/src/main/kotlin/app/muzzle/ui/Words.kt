@@ -4,6 +4,7 @@ import android.content.Context
 import app.muzzle.R
 import app.muzzle.core.CoreException
 import app.muzzle.core.Outcome
+import app.muzzle.service.Trouble
 
 // Codes of the core, in the words of the phone's language.
 
@@ -85,3 +86,15 @@ private val ERRORS =
         "output-full" to (R.string.error_full to R.string.error_full_advice),
         "store-locked" to (R.string.error_locked to R.string.error_locked_advice),
     )
+
+/** What the owner can do about it. */
+val Trouble.words: Int
+    get() =
+        when (this) {
+            Trouble.NOT_GRANTED -> R.string.trouble_not_granted
+            Trouble.REVOKED -> R.string.trouble_revoked
+            Trouble.OTHER_ALWAYS_ON -> R.string.trouble_other_always_on
+            Trouble.NO_TUN -> R.string.trouble_no_tun
+            Trouble.NO_STORE -> R.string.trouble_no_store
+            Trouble.CORE_ENDED -> R.string.trouble_core_ended
+        }
