@@ -47,6 +47,13 @@ pub const GATE: usize = 64 * 1024;
 pub const TCP_TIMEOUT: Duration = Duration::from_secs(120);
 /// A UDP flow without a datagram for this long is closed (RFC 4787, REQ-5: at least two minutes).
 pub const UDP_IDLE: Duration = Duration::from_secs(120);
+/// How long the owner of a refused flow of datagrams is remembered: retries come within seconds.
+pub const REFUSAL: Duration = Duration::from_secs(10);
+/// Refused flows of datagrams that are remembered.
+pub const REFUSALS: usize = 256;
+/// Largest packet of a datagram that is never cut on its way: the app is told where the path takes
+/// less. Who sends more than Ethernet carries counts on fragments.
+pub const UNCUT: usize = 1500;
 /// An echo flow without a request or a reply for this long is closed (RFC 5508, REQ-2: at least
 /// one minute).
 pub const ECHO_IDLE: Duration = Duration::from_secs(60);

@@ -13,7 +13,6 @@ from lab.lab import BLOCKED, Lab
 RECORDED_HOST = resolver.COLLECTED[1]
 LISTED = resolver.COLLECTED[0]
 POLICY = policy.text(hosts=[(RECORDED_HOST, "record")])
-SILENT4 = "203.0.113.77"  # Nobody has it, and nobody says so.
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +62,7 @@ def test_a_name_that_nobody_speaks_about_is_pinged_at_its_own_address(lab: Lab) 
 
 
 def test_a_host_that_says_nothing_is_a_loss(lab: Lab) -> None:
-    done = ping(lab, SILENT4, "-W", "1", count=2)
+    done = ping(lab, network.SILENT4[0], "-W", "1", count=2)
     assert (done.returncode, received(done)) == (1, 0), done
 
 

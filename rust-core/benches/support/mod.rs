@@ -179,7 +179,7 @@ impl Flow {
             engine.handle_answer(at(now), &mut upstream_answer(&message), &mut world);
         }
         let token = world.flow.expect("the engine connects");
-        let ready = Readiness { readable: false, writable: true };
+        let ready = Readiness { writable: true, ..Readiness::default() };
         engine.handle_socket(at(now), token, ready, &mut world);
         engine.flush(at(now), &mut world);
         now += 100;
@@ -217,7 +217,7 @@ impl Flow {
         self.now += 10;
         let now = at(self.now);
         self.world.waiting = bytes;
-        let ready = Readiness { readable: true, writable: false };
+        let ready = Readiness { readable: true, ..Readiness::default() };
         self.engine.handle_socket(now, self.token, ready, &mut self.world);
         self.engine.flush(now, &mut self.world);
         self.engine.deadline();

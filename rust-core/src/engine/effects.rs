@@ -4,7 +4,7 @@
 use crate::event::Record;
 use crate::flow::Token;
 use crate::tcp::PacketSink;
-use crate::wire::{FiveTuple, Proto};
+use crate::wire::{FiveTuple, Proto, Unreachable};
 use std::net::SocketAddr;
 
 /// The moment at which something is handled.
@@ -50,8 +50,19 @@ pub enum Sent {
     Bytes(usize),
     /// Nothing was taken; the engine is told when that changes.
     Later,
+    /// A datagram that the path does not take whole; the largest packet that it takes, bytes.
+    TooLong(u16),
     /// The connection broke.
     Failed,
+}
+
+/// What the network said of a packet that a datagram socket had sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Complaint {
+    /// To whom it was.
+    pub to: SocketAddr,
+    /// What became of it.
+    pub why: Unreachable,
 }
 
 /// Who owns a flow.
@@ -70,6 +81,8 @@ pub struct Readiness {
     pub readable: bool,
     /// Room, the connection, or an error.
     pub writable: bool,
+    /// An error; for a datagram socket perhaps a [`Complaint`].
+    pub failed: bool,
 }
 
 /// What the engine asks of the world. One socket a token at most.
@@ -87,6 +100,11 @@ pub trait Effects: PacketSink {
     }
     /// Takes a datagram from it, and tells whose it is; `None` when there is none.
     fn recv_from(&mut self, _token: Token, _into: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        None
+    }
+    /// The next thing that the network said of what a datagram socket sent; `None` when that is
+    /// all.
+    fn complaint(&mut self, _token: Token) -> Option<Complaint> {
         None
     }
     /// How the connect of a writable socket ended.

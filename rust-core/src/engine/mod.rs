@@ -13,13 +13,14 @@ mod local;
 mod nat;
 mod pipe;
 mod quic;
+mod refused;
 mod resolver;
 mod tcp;
 mod timers;
 mod udp;
 
 pub use counters::{Counters, Drop};
-pub use effects::{ConnectError, Effects, Now, Owner, Readiness, Received, Sent};
+pub use effects::{Complaint, ConnectError, Effects, Now, Owner, Readiness, Received, Sent};
 
 use crate::event::{FlowFacts, FlowId, Record, Transport, Verdict};
 use crate::flow::{Table, Token};
@@ -96,6 +97,7 @@ pub struct Engine {
     timers: BinaryHeap<Reverse<(i64, Token)>>,
     /// Flows of echoes, the one that began first in front.
     echoes: VecDeque<Token>,
+    refusals: refused::Refusals,
     questions: resolver::Questions,
     scratch: Vec<u8>,
     datagram: Vec<u8>,
@@ -117,6 +119,7 @@ impl Engine {
             bulk: VecDeque::new(),
             timers: BinaryHeap::new(),
             echoes: VecDeque::new(),
+            refusals: refused::Refusals::default(),
             scratch: vec![0; limits::PACKET],
             datagram: vec![0; limits::PACKET + wire::DATAGRAM_V6],
             flows_begun: 0,
@@ -203,7 +206,7 @@ impl Engine {
         match self.flows.get_mut(token) {
             Some(Flow::Tcp(_)) => self.tcp_ready(now, token, ready, fx),
             Some(Flow::Udp(_)) => self.udp_ready(now, token, ready, fx),
-            Some(Flow::Nat(_)) => self.nat_ready(now, token, fx),
+            Some(Flow::Nat(_)) => self.nat_ready(now, token, ready, fx),
             Some(Flow::Quic(_)) => {}
             Some(Flow::Lookup(_)) => self.lookup_ready(now, token, ready, fx),
             None => {}
@@ -297,6 +300,20 @@ impl Engine {
             self.evict(now, oldest, fx);
         }
         self.flows.insert(tuple, flow)
+    }
+
+    /// The owner of a flow of datagrams; where the system knows none, that of one that was refused
+    /// a moment ago.
+    fn owner_or_before(&self, now: Now, tuple: &FiveTuple, uid: Option<u32>) -> Option<u32> {
+        uid.or_else(|| self.refusals.owner(now, tuple))
+    }
+
+    /// Tells of a flow of datagrams that was refused.
+    fn refused(&mut self, now: Now, tuple: FiveTuple, facts: FlowFacts, fx: &mut dyn Effects) {
+        if let Some(uid) = facts.uid {
+            self.refusals.remember(now, tuple, uid);
+        }
+        self.blocked(facts, fx);
     }
 
     /// The verdict for an app's flow, and the facts to be stored.

@@ -5,11 +5,11 @@
 //! Never looks into a datagram.
 
 use super::timers::{Idle, Timer};
-use super::{Drop, Effects, Engine, Flow, Now, Owner, Sent, Subject};
+use super::{Drop, Effects, Engine, Flow, Now, Owner, Readiness, Sent, Subject};
 use crate::event::{FlowFacts, Record};
 use crate::flow::Token;
 use crate::limits;
-use crate::wire::{self, FiveTuple, Packet, Proto};
+use crate::wire::{self, FiveTuple, Packet, Proto, Unreachable};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// See the module.
@@ -20,6 +20,13 @@ pub(super) struct NatFlow {
     up: u64,
     down: u64,
     pub(super) timer: Timer,
+}
+
+impl NatFlow {
+    /// Its key.
+    pub(super) fn tuple(&self) -> FiveTuple {
+        key(self.app)
+    }
 }
 
 /// The key of an app's socket: all that it talks to is one flow.
@@ -53,6 +60,9 @@ impl Engine {
             Sent::Bytes(n) => flow.up += n as u64,
             // The queue is full: UDP may lose it.
             Sent::Later => self.counters.drop(Drop::Datagram),
+            Sent::TooLong(mtu) => {
+                self.complain(token, packet.tuple.dst, Unreachable::TooBig(mtu), fx);
+            }
             Sent::Failed => self.unreachable(bytes, fx),
         }
     }
@@ -93,7 +103,16 @@ impl Engine {
         }
     }
 
-    pub(super) fn nat_ready(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
+    pub(super) fn nat_ready(
+        &mut self,
+        now: Now,
+        token: Token,
+        ready: Readiness,
+        fx: &mut dyn Effects,
+    ) {
+        if ready.failed {
+            self.hear(token, fx);
+        }
         let Some(Flow::Nat(flow)) = self.flows.get_mut(token) else { return };
         flow.idle.used(now);
         let app = flow.app;

@@ -88,7 +88,7 @@ impl Pipe {
             match sent {
                 Some(Sent::Bytes(n)) => self.up += n as u64,
                 Some(Sent::Later) | None => *writable = false,
-                Some(Sent::Failed) => return Turn::Broken,
+                Some(Sent::TooLong(_) | Sent::Failed) => return Turn::Broken,
             }
         }
         if socket.app_finished() && !*finished {

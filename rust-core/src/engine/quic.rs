@@ -78,8 +78,10 @@ impl Engine {
         fx: &mut dyn Effects,
     ) {
         let Some(Flow::Quic(gate)) = self.flows.get_mut(token) else { return };
-        gate.owner = Some(uid);
         let tuple = gate.tuple;
+        let uid = self.owner_or_before(now, &tuple, uid);
+        let Some(Flow::Quic(gate)) = self.flows.get_mut(token) else { return };
+        gate.owner = Some(uid);
         let facts = self.decide(now, &tuple, Subject::Host(None), uid);
         if matches!(facts.reason.code, ReasonCode::AppOff | ReasonCode::Paused) {
             return self.quic_pass(now, token, None, fx);
@@ -126,7 +128,7 @@ impl Engine {
             if let Some(first) = gate.held.first() {
                 self.refuse(first, Proto::Udp, fx);
             }
-            return self.blocked(facts, fx);
+            return self.refused(now, gate.tuple, facts, fx);
         }
         self.udp_join(now, gate.tuple, facts, &gate.held, fx);
     }

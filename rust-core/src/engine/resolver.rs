@@ -525,7 +525,7 @@ impl Engine {
             match fx.send(token, &whole[lookup.sent..]) {
                 Sent::Bytes(n) => lookup.sent += n,
                 Sent::Later => return true,
-                Sent::Failed => return false,
+                Sent::TooLong(_) | Sent::Failed => return false,
             }
         }
         true

@@ -402,7 +402,7 @@ impl Engine {
         let recorded = flow.facts.as_ref().is_some_and(|f| f.verdict == Verdict::Record);
         let server = flow.facts.as_ref().and_then(|f| f.server);
         let inspect = if recorded { Inspect::requests() } else { Inspect::Off };
-        let Readiness { readable, writable } = ready;
+        let Readiness { readable, writable, .. } = ready;
         let peer = Peer::Network { readable, writable, ended: false, finished: false };
         self.accept(now, token, peer, inspect, fx);
         self.tcp_opened(token, server, fx);

@@ -12,17 +12,19 @@ use crate::event::{FlowFacts, Record, Transport, Verdict};
 use crate::flow::Token;
 use crate::limits;
 use crate::names::{FakePool, Slot};
-use crate::wire::{self, Echo, FiveTuple, Packet, Payload, Proto};
+use crate::wire::{self, Echo, FiveTuple, Packet, Payload, Proto, Unreachable};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
 
 /// See the module.
 pub(super) struct UdpFlow {
-    tuple: FiveTuple,
+    pub(super) tuple: FiveTuple,
     pub(super) slot: Option<Slot>,
     facts: Option<Arc<FlowFacts>>,
     phase: Phase,
+    /// Number of the last echo request.
+    pub(super) last: u16,
     pub(super) idle: Idle,
     up: u64,
     down: u64,
@@ -81,6 +83,7 @@ impl UdpFlow {
                 first: first.to_vec(),
                 open_questions: if slot.is_some() { 2 } else { 0 },
             },
+            last: 0,
             idle: Idle::new(now, limit),
             up: 0,
             down: 0,
@@ -95,6 +98,7 @@ impl UdpFlow {
             slot: None,
             facts: Some(Arc::new(facts)),
             phase: Phase::Open,
+            last: 0,
             idle: Idle::new(now, limits::UDP_IDLE),
             up: 0,
             down: 0,
@@ -163,12 +167,13 @@ impl Engine {
     ) {
         let Some(Flow::Udp(flow)) = self.flows.get_mut(token) else { return };
         let (tuple, slot, None) = (flow.tuple, flow.slot, &flow.facts) else { return };
+        let uid = self.owner_or_before(now, &tuple, uid);
         let subject = slot.map_or(Subject::Host(None), Subject::Place);
         let facts = Arc::new(self.decide(now, &tuple, subject, uid));
         // A datagram cannot be answered in a collector's place.
         if matches!(facts.verdict, Verdict::Block | Verdict::Capture) {
             self.answer_first(token, fx, Self::refuse);
-            self.blocked(FlowFacts::clone(&facts), fx);
+            self.refused(now, tuple, FlowFacts::clone(&facts), fx);
             return self.udp_refused(now, token, facts, fx);
         }
         if let Some(Flow::Udp(flow)) = self.flows.get_mut(token) {
@@ -292,6 +297,7 @@ impl Engine {
             Sent::Bytes(n) => flow.up += n as u64,
             // The queue is full: it may be lost.
             Sent::Later => self.counters.drop(Drop::Datagram),
+            Sent::TooLong(mtu) => self.complain(token, server, Unreachable::TooBig(mtu), fx),
             Sent::Failed => {}
         }
     }
@@ -303,6 +309,9 @@ impl Engine {
         ready: Readiness,
         fx: &mut dyn Effects,
     ) {
+        if ready.failed {
+            self.hear(token, fx);
+        }
         let Some(Flow::Udp(flow)) = self.flows.get_mut(token) else { return };
         if !ready.readable {
             return;

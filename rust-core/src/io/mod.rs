@@ -231,6 +231,7 @@ impl DataPlane {
         let ready = Readiness {
             readable: broken || flags.intersects(F::IN | F::RDHUP),
             writable: broken || flags.contains(F::OUT),
+            failed: flags.contains(F::ERR),
         };
         self.engine.handle_socket(now, token, ready, &mut self.world);
     }

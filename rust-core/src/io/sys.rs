@@ -1,7 +1,10 @@
 //! The few system calls that no safe wrapper covers. The only `unsafe` of the data plane.
 #![allow(unsafe_code)]
 
+use crate::engine::Complaint;
+use crate::wire::Unreachable;
 use rustix::fd::{AsRawFd, OwnedFd};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Keeps buffers of 128 KiB and more in pages of their own, which cost nothing until they are
 /// touched. glibc would raise that bound with the first buffer that is given back, and then clear
@@ -57,6 +60,145 @@ pub(super) fn set_mark(fd: &OwnedFd, mark: u32) -> Result<(), rustix::io::Errno>
     }
 }
 
+/// Sets an option whose value is an integer. A kernel that does not know it goes on without.
+fn set_option(fd: &OwnedFd, level: libc::c_int, name: libc::c_int, value: libc::c_int) {
+    // SAFETY: the descriptor is open, and the option's value is an integer of the stated size.
+    unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            level,
+            name,
+            (&raw const value).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        );
+    }
+}
+
+/// Has the kernel keep what the network says of a socket's packets (IP_RECVERR, ip(7)).
+pub(super) fn keep_complaints(fd: &OwnedFd, ipv4: bool) {
+    match ipv4 {
+        true => set_option(fd, libc::IPPROTO_IP, libc::IP_RECVERR, 1),
+        false => set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVERR, 1),
+    }
+}
+
+/// Whether the kernel may cut packets that the path does not take whole (IP_MTU_DISCOVER, ip(7)).
+pub(super) fn allow_cutting(fd: &OwnedFd, ipv4: bool, cut: bool) {
+    let value = if cut { libc::IP_PMTUDISC_WANT } else { libc::IP_PMTUDISC_DO };
+    match ipv4 {
+        true => set_option(fd, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, value),
+        false => set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, value),
+    }
+}
+
+/// Largest packet that the path of a connected socket takes (IP_MTU, ip(7)), bytes.
+pub(super) fn path_mtu(fd: &OwnedFd, ipv4: bool) -> Option<u16> {
+    let (level, name) = match ipv4 {
+        true => (libc::IPPROTO_IP, libc::IP_MTU),
+        false => (libc::IPPROTO_IPV6, libc::IPV6_MTU),
+    };
+    let mut mtu: libc::c_int = 0;
+    let mut len = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the descriptor is open, and the kernel writes at most `len` bytes to the integer.
+    let result = unsafe {
+        libc::getsockopt(fd.as_raw_fd(), level, name, (&raw mut mtu).cast(), &raw mut len)
+    };
+    if result != 0 {
+        return None;
+    }
+    u16::try_from(mtu).ok().filter(|mtu| *mtu > 0)
+}
+
+/// Takes the next message about a packet that the socket sent off its error queue (MSG_ERRQUEUE,
+/// recv(2)); `None` when there is none. What this machine itself said is left out: the sender was
+/// told at once.
+pub(super) fn take_complaint(fd: &OwnedFd) -> Option<Complaint> {
+    loop {
+        let (to, error) = take_error(fd)?;
+        if let (Some(to), Some(why)) = (to, error.and_then(meaning)) {
+            return Some(Complaint { to, why });
+        }
+    }
+}
+
+/// What a message of ICMP or ICMPv6 says of a packet (RFC 792, RFC 1122 §3.2.2.1, RFC 4443 §3).
+fn meaning(error: libc::sock_extended_err) -> Option<Unreachable> {
+    let size = || u16::try_from(error.ee_info).ok().filter(|mtu| *mtu > 0);
+    match (error.ee_origin, error.ee_type, error.ee_code) {
+        (libc::SO_EE_ORIGIN_ICMP, 3, 3) | (libc::SO_EE_ORIGIN_ICMP6, 1, 4) => {
+            Some(Unreachable::Port)
+        }
+        (libc::SO_EE_ORIGIN_ICMP, 3, 4) | (libc::SO_EE_ORIGIN_ICMP6, 2, _) => {
+            size().map(Unreachable::TooBig)
+        }
+        (libc::SO_EE_ORIGIN_ICMP, 3, 9 | 10 | 13) | (libc::SO_EE_ORIGIN_ICMP6, 1, 1) => {
+            Some(Unreachable::Prohibited)
+        }
+        (libc::SO_EE_ORIGIN_ICMP, 3, _) | (libc::SO_EE_ORIGIN_ICMP6, 1, _) => {
+            Some(Unreachable::Host)
+        }
+        _ => None,
+    }
+}
+
+/// To whom the packet was, and the kernel's words, each where it is told.
+type SocketError = (Option<SocketAddr>, Option<libc::sock_extended_err>);
+
+fn take_error(fd: &OwnedFd) -> Option<SocketError> {
+    // SAFETY: of both structures, all zeroes is a value.
+    let (mut name, mut message): (libc::sockaddr_storage, libc::msghdr) =
+        unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+    // Aligned as `struct cmsghdr`; the error and the address of who told it take some 70 bytes.
+    let mut control = [0u64; 32];
+    message.msg_name = (&raw mut name).cast();
+    message.msg_namelen = size_of_val(&name) as libc::socklen_t;
+    message.msg_control = (&raw mut control).cast();
+    message.msg_controllen = size_of_val(&control) as _;
+    let flags = libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT;
+    // SAFETY: the descriptor is open; `message` names two buffers with their sizes, which outlive
+    // the call, and no other.
+    if unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) } < 0 {
+        return None;
+    }
+    let mut error = None;
+    // SAFETY: the kernel has filled `control` with whole headers and set its length, by which the
+    // macros of cmsg(3) walk. A header's data is read unaligned, and only where it is long enough.
+    unsafe {
+        let mut head = libc::CMSG_FIRSTHDR(&raw const message);
+        while !head.is_null() {
+            let kind = ((*head).cmsg_level, (*head).cmsg_type);
+            let whole = libc::CMSG_LEN(size_of::<libc::sock_extended_err>() as u32);
+            let told = kind == (libc::IPPROTO_IP, libc::IP_RECVERR)
+                || kind == (libc::IPPROTO_IPV6, libc::IPV6_RECVERR);
+            if told && (*head).cmsg_len as usize >= whole as usize {
+                error =
+                    Some(libc::CMSG_DATA(head).cast::<libc::sock_extended_err>().read_unaligned());
+            }
+            head = libc::CMSG_NXTHDR(&raw const message, head);
+        }
+    }
+    Some((address(&name), error))
+}
+
+/// The address that the kernel wrote; `None` for other families.
+fn address(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
+    match libc::c_int::from(name.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: the family says which structure it is, and the storage has room for each.
+            let name = unsafe { &*(&raw const *name).cast::<libc::sockaddr_in>() };
+            let addr = Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr));
+            Some((addr, u16::from_be(name.sin_port)).into())
+        }
+        libc::AF_INET6 => {
+            // SAFETY: the same.
+            let name = unsafe { &*(&raw const *name).cast::<libc::sockaddr_in6>() };
+            let addr = Ipv6Addr::from(name.sin6_addr.s6_addr);
+            Some((addr, u16::from_be(name.sin6_port)).into())
+        }
+        _ => None,
+    }
+}
+
 /// Takes over the descriptor of something that gives it away.
 #[cfg(feature = "cli")]
 pub fn take_descriptor(from: impl std::os::fd::IntoRawFd) -> OwnedFd {
@@ -67,7 +209,7 @@ pub fn take_descriptor(from: impl std::os::fd::IntoRawFd) -> OwnedFd {
 
 /// Gives an interface an IPv6 address; its prefix becomes a route (netdevice(7), ipv6(7)).
 #[cfg(feature = "cli")]
-pub fn add_ipv6(interface: &str, addr: std::net::Ipv6Addr, prefix: u8) -> std::io::Result<()> {
+pub fn add_ipv6(interface: &str, addr: Ipv6Addr, prefix: u8) -> std::io::Result<()> {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
     #[repr(C)]
@@ -90,5 +232,62 @@ pub fn add_ipv6(interface: &str, addr: std::net::Ipv6Addr, prefix: u8) -> std::i
     match result {
         0 => Ok(()),
         _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::UdpSocket;
+
+    fn error(ee_origin: u8, ee_type: u8, ee_code: u8, ee_info: u32) -> libc::sock_extended_err {
+        let (ee_errno, ee_pad, ee_data) = (0, 0, 0);
+        libc::sock_extended_err { ee_errno, ee_origin, ee_type, ee_code, ee_pad, ee_info, ee_data }
+    }
+
+    #[test]
+    fn each_message_of_the_network_has_one_meaning() {
+        let (v4, v6) = (libc::SO_EE_ORIGIN_ICMP, libc::SO_EE_ORIGIN_ICMP6);
+        let said = |origin, kind, code, info| meaning(error(origin, kind, code, info));
+        assert_eq!(said(v4, 3, 3, 0), Some(Unreachable::Port));
+        assert_eq!(said(v6, 1, 4, 0), Some(Unreachable::Port));
+        assert_eq!(said(v4, 3, 1, 0), Some(Unreachable::Host));
+        assert_eq!(said(v6, 1, 0, 0), Some(Unreachable::Host));
+        assert_eq!(said(v4, 3, 13, 0), Some(Unreachable::Prohibited));
+        assert_eq!(said(v6, 1, 1, 0), Some(Unreachable::Prohibited));
+        assert_eq!(said(v4, 3, 4, 1400), Some(Unreachable::TooBig(1400)));
+        assert_eq!(said(v6, 2, 0, 1280), Some(Unreachable::TooBig(1280)));
+        assert_eq!(said(v4, 3, 4, 0), None, "a router that tells no size");
+        assert_eq!(said(v4, 11, 0, 0), None, "time exceeded");
+        assert_eq!(said(libc::SO_EE_ORIGIN_LOCAL, 3, 3, 0), None, "said by this machine");
+    }
+
+    #[test]
+    fn a_closed_port_is_told_with_its_address() {
+        for (host, ipv4) in [("127.0.0.1:0", true), ("[::1]:0", false)] {
+            let closed = UdpSocket::bind(host).unwrap().local_addr().unwrap();
+            let socket = OwnedFd::from(UdpSocket::bind(host).unwrap());
+            keep_complaints(&socket, ipv4);
+            assert_eq!(take_complaint(&socket), None);
+            rustix::net::sendto(&socket, b"x", rustix::net::SendFlags::empty(), &closed).unwrap();
+            let told = Complaint { to: closed, why: Unreachable::Port };
+            assert_eq!(take_complaint(&socket), Some(told), "{host}");
+            assert_eq!(take_complaint(&socket), None);
+        }
+    }
+
+    #[test]
+    fn a_datagram_that_may_not_be_cut_is_too_long_for_the_path() {
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.connect(peer.local_addr().unwrap()).unwrap();
+        let socket = OwnedFd::from(socket);
+        let mtu = path_mtu(&socket, true).unwrap_or(u16::MAX);
+        let long = vec![0; 65_500];
+        let sends = || rustix::net::send(&socket, &long, rustix::net::SendFlags::empty());
+        allow_cutting(&socket, true, false);
+        assert_eq!(sends().is_ok(), long.len() + 28 <= usize::from(mtu));
+        allow_cutting(&socket, true, true);
+        assert_eq!(sends(), Ok(65_500));
     }
 }

@@ -1,12 +1,12 @@
 //! The descriptors: TUN, one socket a flow, one a resolver.
 
 use super::{IoError, Owners};
-use crate::engine::{ConnectError, Effects, Owner, Received, Sent};
+use crate::engine::{Complaint, ConnectError, Effects, Owner, Received, Sent};
 use crate::event::Record;
 use crate::flow::Token;
 use crate::limits;
 use crate::tcp::PacketSink;
-use crate::wire::{FiveTuple, Proto};
+use crate::wire::{self, FiveTuple, Proto, Unreachable};
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
@@ -18,6 +18,9 @@ use std::net::SocketAddr;
 
 /// Bytes that the kernel holds unsent of one flow, so that back-pressure reaches the app.
 const NOT_SENT: u32 = 128 * 1024;
+
+/// Errors that one read of a socket may tell before there is nothing to read.
+const ERRORS: usize = 8;
 
 /// What an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +58,54 @@ impl Source {
 struct Conn {
     token: Token,
     proto: Proto,
+    ipv4: bool,
+    /// Whether the system may cut what is sent: the state of the socket's option.
+    cuts: bool,
     fd: OwnedFd,
+}
+
+impl Conn {
+    /// Length of the packet around so many bytes.
+    fn packet(&self, len: usize) -> usize {
+        len + if self.ipv4 { wire::DATAGRAM_V4 } else { wire::DATAGRAM_V6 }
+    }
+
+    /// Sends a datagram; `to` where the socket is connected to nobody.
+    fn send_datagram(&mut self, bytes: &[u8], to: Option<SocketAddr>, mark: Option<u32>) -> Sent {
+        let long = self.packet(bytes.len()) > limits::UNCUT;
+        if self.proto == Proto::Udp && self.cuts != long {
+            super::sys::allow_cutting(&self.fd, self.ipv4, long);
+            self.cuts = long;
+        }
+        // An error that an earlier datagram brought about is told once, and this one is not sent.
+        for _ in 0..2 {
+            let sent = match &to {
+                Some(to) => sendto(&self.fd, bytes, SendFlags::NOSIGNAL, to),
+                None => send(&self.fd, bytes, SendFlags::NOSIGNAL),
+            };
+            match sent {
+                Ok(len) => return Sent::Bytes(len),
+                Err(Errno::AGAIN | Errno::INTR | Errno::NOBUFS) => return Sent::Later,
+                Err(Errno::MSGSIZE) => {
+                    if let Some(mtu) = self.path_mtu(to, mark)
+                        && self.packet(bytes.len()) > usize::from(mtu)
+                    {
+                        return Sent::TooLong(mtu);
+                    }
+                }
+                Err(_) => {}
+            }
+        }
+        Sent::Failed
+    }
+
+    /// What the path takes whole. The system tells it of connected sockets only.
+    fn path_mtu(&self, to: Option<SocketAddr>, mark: Option<u32>) -> Option<u16> {
+        let Some(to) = to else { return super::sys::path_mtu(&self.fd, self.ipv4) };
+        let probe = open(Proto::Udp, self.ipv4, mark).ok()?;
+        connect(&probe, &to).ok()?;
+        super::sys::path_mtu(&probe, self.ipv4)
+    }
 }
 
 /// See the module.
@@ -175,6 +225,10 @@ impl World {
         self.conns.get(token.index as usize)?.as_ref().filter(|conn| conn.token == token)
     }
 
+    fn conn_mut(&mut self, token: Token) -> Option<&mut Conn> {
+        self.conns.get_mut(token.index as usize)?.as_mut().filter(|conn| conn.token == token)
+    }
+
     fn try_connect(&mut self, token: Token, proto: Proto, to: SocketAddr) -> Result<(), Errno> {
         let fd = open(proto, to.is_ipv4(), self.mark)?;
         if proto == Proto::Tcp {
@@ -182,20 +236,23 @@ impl World {
             super::sys::set_not_sent_low_water(&fd, NOT_SENT);
         }
         match connect(&fd, &to) {
-            Ok(()) | Err(Errno::INPROGRESS) => self.hold(token, proto, fd),
+            Ok(()) | Err(Errno::INPROGRESS) => self.hold(token, proto, to.is_ipv4(), fd),
             Err(errno) => Err(errno),
         }
     }
 
     /// Keeps a flow's socket and watches it.
-    fn hold(&mut self, token: Token, proto: Proto, fd: OwnedFd) -> Result<(), Errno> {
+    fn hold(&mut self, token: Token, proto: Proto, ipv4: bool, fd: OwnedFd) -> Result<(), Errno> {
+        if proto != Proto::Tcp {
+            super::sys::keep_complaints(&fd, ipv4);
+        }
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         epoll::add(&self.epoll, &fd, Source::Flow(token).data(), flags)?;
         let index = token.index as usize;
         if self.conns.len() <= index {
             self.conns.resize_with(index + 1, || None);
         }
-        self.conns[index] = Some(Conn { token, proto, fd });
+        self.conns[index] = Some(Conn { token, proto, ipv4, cuts: true, fd });
         Ok(())
     }
 }
@@ -228,23 +285,40 @@ impl Effects for World {
 
     fn open_datagrams(&mut self, token: Token, ipv4: bool) -> Result<(), ConnectError> {
         open(Proto::Udp, ipv4, self.mark)
-            .and_then(|fd| self.hold(token, Proto::Udp, fd))
+            .and_then(|fd| self.hold(token, Proto::Udp, ipv4, fd))
             .map_err(connect_error)
     }
 
     fn send_to(&mut self, token: Token, bytes: &[u8], to: SocketAddr) -> Sent {
-        let Some(conn) = self.conn(token) else { return Sent::Failed };
-        match sendto(&conn.fd, bytes, SendFlags::NOSIGNAL, &to) {
-            Ok(len) => Sent::Bytes(len),
-            Err(Errno::AGAIN | Errno::INTR | Errno::NOBUFS) => Sent::Later,
-            Err(_) => Sent::Failed,
+        let mark = self.mark;
+        match self.conn_mut(token) {
+            Some(conn) => conn.send_datagram(bytes, Some(to), mark),
+            None => Sent::Failed,
         }
     }
 
     fn recv_from(&mut self, token: Token, into: &mut [u8]) -> Option<(usize, SocketAddr)> {
         let conn = self.conn(token)?;
-        let (_, len, from) = recvfrom(&conn.fd, into, RecvFlags::empty()).ok()?;
-        Some((len, from?.try_into().ok()?))
+        for _ in 0..ERRORS {
+            match recvfrom(&conn.fd, &mut *into, RecvFlags::empty()) {
+                Ok((_, len, from)) => return Some((len, from?.try_into().ok()?)),
+                Err(Errno::AGAIN) => return None,
+                // Told once, of what was sent; datagrams behind it are announced no more.
+                Err(_) => {}
+            }
+        }
+        None
+    }
+
+    fn complaint(&mut self, token: Token) -> Option<Complaint> {
+        let conn = self.conn(token)?;
+        loop {
+            let complaint = super::sys::take_complaint(&conn.fd)?;
+            // What may be cut is cut smaller from now on, and the app need not know.
+            if !(conn.cuts && matches!(complaint.why, Unreachable::TooBig(_))) {
+                return Some(complaint);
+            }
+        }
     }
 
     fn connect_result(&mut self, token: Token) -> Result<(), ConnectError> {
@@ -257,22 +331,27 @@ impl Effects for World {
 
     fn recv(&mut self, token: Token, into: &mut [u8]) -> Received {
         let Some(conn) = self.conn(token) else { return Received::Failed };
-        loop {
+        for _ in 0..ERRORS {
             return match recv(&conn.fd, &mut *into, RecvFlags::empty()) {
                 Ok((_, 0)) if conn.proto == Proto::Tcp => Received::End,
                 Ok((_, len)) => Received::Bytes(len),
                 Err(Errno::AGAIN) => Received::Later,
+                Err(Errno::INTR) => continue,
+                Err(_) if conn.proto == Proto::Tcp => Received::Failed,
                 // A datagram that nobody took does not end the flow. The error is told once, and
                 // datagrams behind it are announced no more.
-                Err(Errno::CONNREFUSED) if conn.proto != Proto::Tcp => continue,
-                Err(Errno::INTR) => continue,
-                Err(_) => Received::Failed,
+                Err(_) => continue,
             };
         }
+        Received::Later
     }
 
     fn send(&mut self, token: Token, bytes: &[u8]) -> Sent {
-        let Some(conn) = self.conn(token) else { return Sent::Failed };
+        let mark = self.mark;
+        let Some(conn) = self.conn_mut(token) else { return Sent::Failed };
+        if conn.proto != Proto::Tcp {
+            return conn.send_datagram(bytes, None, mark);
+        }
         match send(&conn.fd, bytes, SendFlags::NOSIGNAL) {
             Ok(len) => Sent::Bytes(len),
             Err(Errno::AGAIN | Errno::INTR) => Sent::Later,

@@ -12,7 +12,7 @@ mod world;
 pub use app::Client;
 pub use message::{Rr, query};
 pub use offers::Offers;
-pub use packet::{EchoError, Icmp, Seen, Segment, Tcp, echo, tcp, udp};
+pub use packet::{EchoError, Icmp, Seen, Segment, Tcp, TooBig, echo, tcp, udp};
 pub use world::{Connect, Fin, Mode, Script, World};
 
 use muzzle::engine::{Config, Engine, Now, Reach, Readiness, Rules};
@@ -360,6 +360,11 @@ impl Sim {
         all.collect()
     }
 
+    pub fn too_big(&self) -> Vec<TooBig> {
+        let all = self.seen.iter();
+        all.filter_map(|s| if let Seen::TooBig(t) = s { Some(*t) } else { None }).collect()
+    }
+
     pub fn echo_errors(&self) -> Vec<EchoError> {
         let all = self.seen.iter();
         all.filter_map(|s| if let Seen::EchoError(e) = s { Some(*e) } else { None }).collect()
@@ -417,8 +422,8 @@ pub fn resolver() -> SocketAddr {
     (names::RESOLVER_V4, 53).into()
 }
 
-pub const READABLE: Readiness = Readiness { readable: true, writable: false };
-pub const WRITABLE: Readiness = Readiness { readable: false, writable: true };
+pub const READABLE: Readiness = Readiness { readable: true, writable: false, failed: false };
+pub const WRITABLE: Readiness = Readiness { readable: false, writable: true, failed: false };
 
 /// Bytes that differ at every place that a fault would mix up.
 pub fn pattern(len: usize, seed: u64) -> Vec<u8> {

@@ -35,6 +35,15 @@ pub struct Icmp {
     pub port: bool,
 }
 
+/// What an app is told of a packet that the path does not take whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooBig {
+    pub to: IpAddr,
+    pub src_port: u16,
+    pub dst_port: u16,
+    pub mtu: u16,
+}
+
 /// A message about an echo, by identifier and number of what it quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EchoError {
@@ -62,6 +71,7 @@ pub enum Seen {
     },
     Icmp(Icmp),
     EchoError(EchoError),
+    TooBig(TooBig),
 }
 
 /// What a segment says.
@@ -187,7 +197,8 @@ pub fn read(bytes: &[u8]) -> Seen {
             // Type, code, sum, four bytes (RFC 792, RFC 1191 §4); then an IPv4 header.
             assert_eq!(inner[0], 3, "no destination unreachable");
             let head = usize::from(inner[8] & 15) * 4;
-            icmp_about(to, [inner[0], inner[1]], inner[8 + 9], &inner[8 + head..], inner[1] == 3)
+            let about = About { to, carried: inner[8 + 9], quoted: &inner[8 + head..] };
+            about.read(inner, (inner[0], inner[1]) == (3, 4), inner[1] == 3)
         }
         IpProtocol::Icmpv6 => {
             let icmp = Icmpv6Packet::new_checked(inner).unwrap();
@@ -198,7 +209,8 @@ pub fn read(bytes: &[u8]) -> Seen {
             }
             // Type, code, sum, four bytes (RFC 4443 §3); then an IPv6 header.
             assert!(matches!(inner[0], 1 | 2), "neither unreachable nor too big");
-            icmp_about(to, [inner[0], inner[1]], inner[8 + 6], &inner[48..], inner[1] == 4)
+            let about = About { to, carried: inner[8 + 6], quoted: &inner[48..] };
+            about.read(inner, inner[0] == 2, inner[1] == 4)
         }
         other => panic!("{other}"),
     }
@@ -224,10 +236,29 @@ fn echo_reply(src: IpAddr, to: IpAddr, message: &[u8]) -> Seen {
     Seen::Echo { src, dst, number: number(message, 6), data: message[8..].to_vec() }
 }
 
-fn icmp_about(to: IpAddr, [kind, code]: [u8; 2], carried: u8, quoted: &[u8], port: bool) -> Seen {
-    if matches!(carried, 1 | 58) {
-        let (ident, number) = (number(quoted, 4), number(quoted, 6));
-        return Seen::EchoError(EchoError { kind, code, ident, number });
+/// Of a packet of the app, by its start.
+struct About<'a> {
+    to: IpAddr,
+    carried: u8,
+    quoted: &'a [u8],
+}
+
+impl About<'_> {
+    fn read(self, message: &[u8], too_big: bool, port: bool) -> Seen {
+        let Self { to, carried, quoted } = self;
+        if matches!(carried, 1 | 58) {
+            let (ident, number) = (number(quoted, 4), number(quoted, 6));
+            return Seen::EchoError(EchoError {
+                kind: message[0],
+                code: message[1],
+                ident,
+                number,
+            });
+        }
+        let (src_port, dst_port) = (number(quoted, 0), number(quoted, 2));
+        if too_big {
+            return Seen::TooBig(TooBig { to, src_port, dst_port, mtu: number(message, 6) });
+        }
+        Seen::Icmp(Icmp { to, src_port, dst_port, port })
     }
-    Seen::Icmp(Icmp { to, src_port: number(quoted, 0), dst_port: number(quoted, 2), port })
 }

@@ -3,11 +3,11 @@
 use super::message::{self, Rr};
 use super::{Dice, READABLE, WRITABLE};
 use muzzle::dns;
-use muzzle::engine::{ConnectError, Effects, Owner, Readiness, Received, Sent};
+use muzzle::engine::{Complaint, ConnectError, Effects, Owner, Readiness, Received, Sent};
 use muzzle::event::Record;
 use muzzle::flow::Token;
 use muzzle::tcp::PacketSink;
-use muzzle::wire::{FiveTuple, Proto};
+use muzzle::wire::{FiveTuple, Proto, Unreachable};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
@@ -56,6 +56,8 @@ pub struct Script {
     pub piece: usize,
     /// Speaks DNS over TCP.
     pub dns: bool,
+    /// Largest packet that the path to it takes.
+    pub mtu: u16,
 }
 
 impl Default for Script {
@@ -72,6 +74,7 @@ impl Default for Script {
             read_us: 0,
             piece: usize::MAX,
             dns: false,
+            mtu: u16::MAX,
         }
     }
 }
@@ -98,6 +101,8 @@ pub struct Conn {
     /// Bytes, or all datagrams one after another.
     pub received: Vec<u8>,
     pub datagrams: Vec<Vec<u8>>,
+    /// To whom each of them was.
+    pub peers: Vec<SocketAddr>,
     /// How often the engine ended its direction.
     pub fins: u32,
     /// Closed by the engine; by a reset?
@@ -106,7 +111,8 @@ pub struct Conn {
     script: Script,
     outcome: Option<Result<(), ConnectError>>,
     out: VecDeque<u8>,
-    packets_out: VecDeque<Vec<u8>>,
+    packets_out: VecDeque<(SocketAddr, Vec<u8>)>,
+    complaints: VecDeque<Complaint>,
     ended: bool,
     broken: bool,
     unread: usize,
@@ -146,7 +152,7 @@ enum Later {
     Tell(Event),
     Connected(Token),
     Bytes(Token, Vec<u8>),
-    Datagram(Token, Vec<u8>),
+    Datagram(Token, SocketAddr, Vec<u8>),
     Fin(Token),
     Reset(Token),
     Drain(Token),
@@ -238,8 +244,8 @@ impl World {
 
     /// A server ends its direction now.
     pub fn end(&mut self, conn: usize) {
-        let token = self.live.iter().find(|(_, at)| **at == conn).map(|(token, _)| *token);
-        self.server_fin(token.expect("an open connection"), 0);
+        let token = self.token(conn);
+        self.server_fin(token, 0);
     }
 
     /// What a resolver says to a question.
@@ -278,16 +284,16 @@ impl World {
                         }
                         return Some(Event::Ready(token, WRITABLE));
                     }
-                    return Some(Event::Ready(token, Readiness { readable: true, writable: true }));
+                    return Some(Event::Ready(token, BROKEN));
                 }
                 Later::Bytes(token, bytes) => {
                     let Some(conn) = self.conn(token) else { continue };
                     conn.out.extend(bytes);
                     return Some(Event::Ready(token, READABLE));
                 }
-                Later::Datagram(token, bytes) => {
+                Later::Datagram(token, from, bytes) => {
                     let Some(conn) = self.conn(token) else { continue };
-                    conn.packets_out.push_back(bytes);
+                    conn.packets_out.push_back((from, bytes));
                     return Some(Event::Ready(token, READABLE));
                 }
                 Later::Fin(token) => {
@@ -298,7 +304,7 @@ impl World {
                 Later::Reset(token) => {
                     let Some(conn) = self.conn(token) else { continue };
                     conn.broken = true;
-                    return Some(Event::Ready(token, Readiness { readable: true, writable: true }));
+                    return Some(Event::Ready(token, BROKEN));
                 }
                 Later::Drain(token) => {
                     let Some(conn) = self.conn(token) else { continue };
@@ -326,6 +332,75 @@ impl World {
         if !std::mem::replace(&mut conn.fin_sent, true) {
             self.after(after_us, Later::Fin(token));
         }
+    }
+
+    fn hold(
+        &mut self,
+        token: Token,
+        to: SocketAddr,
+        proto: Proto,
+        script: Script,
+        outcome: Option<Result<(), ConnectError>>,
+    ) {
+        self.live.insert(token, self.conns.len());
+        self.conns.push(Conn {
+            to,
+            proto,
+            received: Vec::new(),
+            datagrams: Vec::new(),
+            peers: Vec::new(),
+            fins: 0,
+            closed: None,
+            connected: false,
+            script,
+            outcome,
+            out: VecDeque::new(),
+            packets_out: VecDeque::new(),
+            complaints: VecDeque::new(),
+            ended: false,
+            broken: false,
+            unread: 0,
+            blocked: false,
+            fin_sent: false,
+        });
+    }
+
+    /// The network says something of what went out of a socket.
+    pub fn complain(&mut self, conn: usize, to: impl Into<SocketAddr>, why: Unreachable) {
+        self.conns[conn].complaints.push_back(Complaint { to: to.into(), why });
+        let failed = Readiness { readable: true, writable: true, failed: true };
+        let token = self.token(conn);
+        self.after(0, Later::Tell(Event::Ready(token, failed)));
+    }
+
+    /// Somebody sends a datagram to a socket.
+    pub fn arrive(&mut self, conn: usize, from: impl Into<SocketAddr>, bytes: &[u8]) {
+        let token = self.token(conn);
+        self.after(0, Later::Datagram(token, from.into(), bytes.to_vec()));
+    }
+
+    fn token(&self, conn: usize) -> Token {
+        let token = self.live.iter().find(|(_, at)| **at == conn).map(|(token, _)| *token);
+        token.expect("an open connection")
+    }
+
+    fn send_one(&mut self, token: Token, bytes: &[u8], to: SocketAddr, script: &Script) -> Sent {
+        let Some(conn) = self.conn(token) else { return Sent::Failed };
+        let head = if to.is_ipv4() { 28 } else { 48 };
+        if bytes.len() + head > usize::from(script.mtu) {
+            return Sent::TooLong(script.mtu);
+        }
+        conn.datagrams.push(bytes.to_vec());
+        conn.peers.push(to);
+        conn.received.extend_from_slice(bytes);
+        if script.echo {
+            let back = match conn.proto {
+                Proto::Icmp => message::echo_reply(bytes, to.is_ipv4()),
+                _ => bytes.to_vec(),
+            };
+            self.after(script.latency_us, Later::Datagram(token, to, back));
+        }
+        Sent::Bytes(bytes.len())
     }
 
     /// What a server does about bytes that it got.
@@ -366,6 +441,7 @@ impl World {
     }
 }
 
+const BROKEN: Readiness = Readiness { readable: true, writable: true, failed: true };
 /// Not zero, so that a moment that was forgotten shows.
 const SECOND_ZERO: i64 = 1_000_000;
 
@@ -398,29 +474,33 @@ impl Effects for World {
             Connect::NoRoute => return Err(ConnectError::Unreachable),
             Connect::NoDescriptor => return Err(ConnectError::Limit),
         };
-        self.live.insert(token, self.conns.len());
         if outcome.is_some() && proto == Proto::Tcp {
             self.after(script.latency_us, Later::Connected(token));
         }
-        self.conns.push(Conn {
-            to,
-            proto,
-            received: Vec::new(),
-            datagrams: Vec::new(),
-            fins: 0,
-            closed: None,
-            connected: false,
-            script,
-            outcome,
-            out: VecDeque::new(),
-            packets_out: VecDeque::new(),
-            ended: false,
-            broken: false,
-            unread: 0,
-            blocked: false,
-            fin_sent: false,
-        });
+        self.hold(token, to, proto, script, outcome);
         Ok(())
+    }
+
+    fn open_datagrams(&mut self, token: Token, ipv4: bool) -> Result<(), ConnectError> {
+        let anybody = if ipv4 { "0.0.0.0:0" } else { "[::]:0" };
+        let to = anybody.parse().expect("it is an address");
+        self.hold(token, to, Proto::Udp, Script::default(), Some(Ok(())));
+        Ok(())
+    }
+
+    fn send_to(&mut self, token: Token, bytes: &[u8], to: SocketAddr) -> Sent {
+        let script = self.servers.get(&to).cloned().unwrap_or_default();
+        self.send_one(token, bytes, to, &script)
+    }
+
+    fn recv_from(&mut self, token: Token, into: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        let (from, datagram) = self.conn(token)?.packets_out.pop_front()?;
+        into[..datagram.len()].copy_from_slice(&datagram);
+        Some((datagram.len(), from))
+    }
+
+    fn complaint(&mut self, token: Token) -> Option<Complaint> {
+        self.conn(token)?.complaints.pop_front()
     }
 
     fn connect_result(&mut self, token: Token) -> Result<(), ConnectError> {
@@ -431,7 +511,7 @@ impl Effects for World {
     fn recv(&mut self, token: Token, into: &mut [u8]) -> Received {
         let Some(conn) = self.conn(token) else { return Received::Failed };
         if conn.proto != Proto::Tcp {
-            let Some(datagram) = conn.packets_out.pop_front() else { return Received::Later };
+            let Some((_, datagram)) = conn.packets_out.pop_front() else { return Received::Later };
             into[..datagram.len()].copy_from_slice(&datagram);
             return Received::Bytes(datagram.len());
         }
@@ -457,17 +537,8 @@ impl Effects for World {
             return Sent::Failed;
         }
         if conn.proto != Proto::Tcp {
-            conn.datagrams.push(bytes.to_vec());
-            conn.received.extend_from_slice(bytes);
-            if conn.script.echo {
-                let wait = conn.script.latency_us;
-                let back = match conn.proto {
-                    Proto::Icmp => message::echo_reply(bytes, conn.to.is_ipv4()),
-                    _ => bytes.to_vec(),
-                };
-                self.after(wait, Later::Datagram(token, back));
-            }
-            return Sent::Bytes(bytes.len());
+            let (to, script) = (conn.to, conn.script.clone());
+            return self.send_one(token, bytes, to, &script);
         }
         assert!(conn.connected, "bytes before the connection");
         let n = bytes.len().min(conn.script.window - conn.unread);

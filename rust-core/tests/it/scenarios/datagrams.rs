@@ -4,7 +4,10 @@ use crate::harness::*;
 use muzzle::engine::Drop;
 use muzzle::event::{Record, Transport, Verdict};
 use muzzle::limits;
+use muzzle::wire::Unreachable;
 use std::net::SocketAddr;
+
+const RECORD_BY_DEFAULT: &str = "version = 1\ndefault = \"record\"";
 
 fn with_echo() -> (Sim, SocketAddr) {
     let mut sim = Sim::new(POLICY);
@@ -170,4 +173,65 @@ fn a_socket_that_breaks_ends_the_flow() {
     sim.shut_down();
     sim.assert_clean();
     assert_eq!(sim.sums(), [(1, 1)]);
+}
+
+#[test]
+fn what_the_network_says_of_a_connected_flow_is_passed_on() {
+    let (mut sim, to) = with_echo();
+    let from = sim.source(RECORD, to.ip());
+    sim.send_packet(udp(from, to, b"one"));
+    sim.settle();
+    sim.world.complain(0, (SERVER, 443), Unreachable::Port);
+    sim.world.complain(0, (SERVER, 443), Unreachable::TooBig(1300));
+    sim.settle();
+    let (app, src_port, dst_port) = (from.ip(), from.port(), 443);
+    assert_eq!(sim.icmp(), [&Icmp { to: app, src_port, dst_port, port: true }]);
+    assert_eq!(sim.too_big(), [TooBig { to: app, src_port, dst_port, mtu: 1300 }]);
+    sim.send_packet(udp(from, to, b"two"));
+    sim.settle();
+    assert_eq!(sim.datagrams(from), [b"one", b"two"], "the flow goes on");
+}
+
+#[test]
+fn the_size_that_passes_is_told_in_the_apps_own_family() {
+    let mut sim = Sim::new(POLICY);
+    sim.world.serve((SERVER, 443), Script { mtu: 1400, ..Script::echo() });
+    let to: SocketAddr = (sim.fake_v6(LISTED), 443).into();
+    let from = sim.source(RECORD, to.ip());
+    // 28 bytes of headers on the way to the server, 48 on the way from the app.
+    for len in [1373, 1372] {
+        sim.send_packet(udp(from, to, &pattern(len, 1)));
+        sim.settle();
+    }
+    let (src_port, dst_port) = (from.port(), 443);
+    assert_eq!(sim.too_big(), [TooBig { to: from.ip(), src_port, dst_port, mtu: 1420 }]);
+    assert_eq!(sim.datagrams(from), [pattern(1372, 1)]);
+}
+
+#[test]
+fn a_retry_from_a_socket_that_is_closed_gets_the_answer_of_the_first() {
+    let policy = POLICY.replace("setting = \"block\"", "setting = \"record\"");
+    let rule = format!(
+        "[[host]]\nhost = \"{LISTED}\"\napp = \"org.example.block\"\nverdict = \"block\"\n"
+    );
+    let mut sim = Sim::new(&format!("{policy}{rule}").replace("version = 1", RECORD_BY_DEFAULT));
+    sim.world.serve((SERVER, 443), Script::echo());
+    let to: SocketAddr = (sim.fake(LISTED), 443).into();
+    let from = sim.source(BLOCK, to.ip());
+    sim.send_packet(udp(from, to, b"first"));
+    sim.settle();
+    sim.world.owners.remove(&from.port());
+    sim.send_packet(udp(from, to, b"retry"));
+    sim.settle();
+    assert_eq!((sim.blocked(), sim.icmp().len(), sim.world.tried().len()), (2, 2, 0));
+    let uids = sim.world.records.iter().map(|r| match r {
+        Record::Blocked(facts) => facts.uid,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(uids.collect::<Vec<_>>(), [Some(BLOCK); 2]);
+    // Later the port may be somebody else's, and nobody's is not the app's.
+    sim.run(limits::REFUSAL.as_micros() as i64);
+    sim.send_packet(udp(from, to, b"late"));
+    sim.settle();
+    assert_eq!(sim.datagrams(from), [b"late"]);
 }

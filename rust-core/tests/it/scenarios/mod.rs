@@ -10,6 +10,7 @@ mod echoes;
 mod limits;
 mod malformed;
 mod names;
+mod nat;
 mod resolver;
 mod streams;
 mod verdicts;
