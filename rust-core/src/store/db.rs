@@ -3,7 +3,9 @@
 use super::StoreError;
 use super::migrations::{self, Identity};
 use rusqlite::{Connection, OpenFlags};
-use std::fs::{File, OpenOptions, TryLockError};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -108,9 +110,10 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     name.push("-lock");
     let opened = private().write(true).create(true).truncate(false).open(PathBuf::from(name));
     let file = opened.map_err(|error| cannot(&error))?;
-    match file.try_lock() {
+    // Not the standard library's lock, which does nothing but fail on Android.
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Locked),
-        Err(TryLockError::Error(_)) => Err(StoreError::Io),
+        Err(Errno::WOULDBLOCK) => Err(StoreError::Locked),
+        Err(_) => Err(StoreError::Io),
     }
 }
