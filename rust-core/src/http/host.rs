@@ -24,7 +24,7 @@ pub fn addressed(bytes: &[u8]) -> Addressed {
     let whole = head.windows(2).any(|pair| pair == b"\n\n" || pair == b"\n\r");
     if !whole {
         let full = head.len() == limits::HTTP_HEAD;
-        return if full { Addressed::NotHttp } else { Addressed::More };
+        return if full || !may_begin(head) { Addressed::NotHttp } else { Addressed::More };
     }
     let mut lines = [httparse::EMPTY_HEADER; limits::HTTP_HEADERS];
     let mut parsed = httparse::Request::new(&mut lines);
@@ -43,6 +43,14 @@ pub fn addressed(bytes: &[u8]) -> Addressed {
             .unwrap_or_default(),
     };
     Addressed::To(bare(&host))
+}
+
+/// Whether a head that is not whole may become one: its first line, once it is there, ends with a
+/// version (RFC 9112 §3). Other protocols that begin with a capital are not held up.
+fn may_begin(head: &[u8]) -> bool {
+    let Some(end) = head.iter().position(|byte| *byte == b'\n') else { return true };
+    let words = head[..end].trim_ascii_end().rsplit(|byte| *byte == b' ');
+    words.take(1).any(|version| version.starts_with(b"HTTP/"))
 }
 
 /// A host without port, in lower case, without a trailing dot; `None` for an address or nothing.
@@ -101,7 +109,8 @@ mod tests {
     fn other_streams_are_told_at_once_or_at_the_bound() {
         assert_eq!(addressed(b"\x16\x03\x01"), Addressed::NotHttp);
         assert_eq!(addressed(b"ssh"), Addressed::NotHttp);
-        assert_eq!(addressed(b"SSH-2.0-x\r\n\r\n"), Addressed::NotHttp);
+        assert_eq!(addressed(b"SSH-2.0-x\r\n"), Addressed::NotHttp);
+        assert_eq!(addressed(b"GET /?a b HTTP/1.1\r\n"), Addressed::More);
         assert_eq!(addressed(&vec![b'A'; limits::HTTP_HEAD - 1]), Addressed::More);
         assert_eq!(addressed(&vec![b'A'; limits::HTTP_HEAD]), Addressed::NotHttp);
     }
