@@ -74,6 +74,10 @@ impl Pipe {
     fn send_up(&mut self, open: &mut Open, fx: &mut dyn Effects) -> Turn {
         let Open { socket, peer, inspect } = open;
         let Peer::Network { writable, finished, .. } = peer else { return Turn::Rest };
+        // smoltcp takes bytes that follow the app's end; the network side cannot.
+        if *finished && socket.can_recv() {
+            return Turn::Broken;
+        }
         while *writable && socket.can_recv() {
             if self.up >= limits::PUMP_BUDGET as u64 {
                 return Turn::Again;
