@@ -12,7 +12,7 @@ mod world;
 pub use app::Client;
 pub use message::{Rr, query};
 pub use offers::Offers;
-pub use packet::{EchoError, Icmp, Seen, Segment, Tcp, TooBig, echo, tcp, udp};
+pub use packet::{EchoError, Icmp, Seen, Segment, Tcp, TooBig, echo, edit, tcp, udp};
 pub use world::{Connect, Fin, Mode, Script, World};
 
 use muzzle::engine::{Config, Engine, Now, Reach, Readiness, Rules};
@@ -96,7 +96,7 @@ impl Sim {
         Self::reaching(Reach::Deep, policy)
     }
 
-    fn reaching(reach: Reach, policy: &str) -> Self {
+    pub fn reaching(reach: Reach, policy: &str) -> Self {
         let resolvers = vec!["192.0.2.53:53".parse().unwrap(), "192.0.2.54:53".parse().unwrap()];
         let config = Config { reach, resolvers, seed: [3, 5] };
         let mut world = World::new(config.resolvers.clone());
@@ -209,6 +209,12 @@ impl Sim {
     /// Bytes for the server; they go as there is room.
     pub fn send(&mut self, client: usize, bytes: &[u8]) {
         self.clients[client].to_send.extend_from_slice(bytes);
+    }
+
+    /// Forgets all that is over, apart from the clients.
+    pub fn forget_past(&mut self) {
+        self.seen.clear();
+        self.world.forget_past();
     }
 
     /// Everything said and done at this moment; whether anything was.

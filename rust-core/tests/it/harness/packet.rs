@@ -116,6 +116,23 @@ pub fn tcp(src: SocketAddr, dst: SocketAddr, what: Tcp<'_>) -> Vec<u8> {
     bytes
 }
 
+/// The same segment with something changed in its TCP header; the sum is right again.
+pub fn edit(mut packet: Vec<u8>, change: impl FnOnce(&mut TcpPacket<&mut [u8]>)) -> Vec<u8> {
+    let v4 = packet[0] >> 4 == 4;
+    let head = if v4 { usize::from(packet[0] & 15) * 4 } else { 40 };
+    let (src, dst): (IpAddress, IpAddress) = if v4 {
+        let ip = Ipv4Packet::new_unchecked(&packet[..]);
+        (ip.src_addr().into(), ip.dst_addr().into())
+    } else {
+        let ip = Ipv6Packet::new_unchecked(&packet[..]);
+        (ip.src_addr().into(), ip.dst_addr().into())
+    };
+    let mut tcp = TcpPacket::new_unchecked(&mut packet[head..]);
+    change(&mut tcp);
+    tcp.fill_checksum(&src, &dst);
+    packet
+}
+
 pub fn udp(src: SocketAddr, dst: SocketAddr, data: &[u8]) -> Vec<u8> {
     let (ip, mut bytes) = ip(src, dst, IpProtocol::Udp, 8 + data.len());
     let mut packet = UdpPacket::new_unchecked(&mut bytes[ip.header_len()..]);
