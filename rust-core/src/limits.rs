@@ -19,8 +19,9 @@ pub const TURN_BUDGET: u64 = 256 * 1024;
 /// A flow that moved more than this in its turn is one that moves much, bytes.
 pub const SMALL_TURN: u64 = 16 * 1024;
 
-/// Receive and send buffer of one TCP flow, bytes each. Pages are touched only by data.
-pub const TCP_BUFFER: usize = 256 * 1024;
+/// Receive and send buffer of one TCP flow, bytes each. Pages are touched only by data. The
+/// largest window that two bits of scale can say: [`crate::tcp`] says why not four bytes more.
+pub const TCP_BUFFER: usize = 65_535 << 2;
 /// Packets that the TUN queues for us (its `txqueuelen`); the kernel drops what comes on top.
 pub const TUN_QUEUE: u32 = 500;
 /// Segments that the apps may send in all before they hear from us again; what is no data needs

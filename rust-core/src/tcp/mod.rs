@@ -19,6 +19,14 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use window::{Window, Windows};
 
+/// The window of a SYN is not scaled, but smoltcp 0.14 takes it for scaled until it has sent
+/// another: it then accepts bytes for which its buffer has no room, and panics when they join the
+/// stream. So the largest window that can be said, scaled, must fit the buffer.
+const _: () = {
+    let scale = (usize::BITS - TCP_BUFFER.leading_zeros()).saturating_sub(16);
+    assert!((u16::MAX as usize) << scale <= TCP_BUFFER);
+};
+
 /// Takes packets for the apps.
 pub trait PacketSink {
     /// Whether a packet would be taken now.

@@ -281,6 +281,23 @@ fn bytes_outside_the_window_change_nothing() {
 }
 
 #[test]
+fn bytes_beyond_the_buffer_are_not_taken_although_our_syn_seemed_to_offer_room() {
+    each(&Script::echo(), |mut raw| {
+        let (all, ack) = (pattern(300_000, 5), Some(raw.ack));
+        let control = TcpControl::None;
+        for at in [limits::TCP_BUFFER - 500, 290_000] {
+            let (seq, data) = (raw.seq + at as i32, &all[at..at + 1000]);
+            raw.put(tcp(raw.from, raw.to, Tcp { control, seq, ack, data }), 0);
+        }
+        for part in all.chunks(9000) {
+            raw.say(control, part);
+            raw.take(&mut Vec::new());
+        }
+        assert!(raw.server() == all, "{} of {}", raw.server().len(), all.len());
+    });
+}
+
+#[test]
 fn bytes_behind_the_apps_own_end_break_the_connection_and_reach_nobody() {
     each(&Script { fin: Fin::Never, ..Script::echo() }, |mut raw| {
         raw.say(TcpControl::Fin, b"all");
