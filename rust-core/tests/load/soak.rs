@@ -46,7 +46,7 @@ fn many_short_flows_leave_memory_flat_and_no_socket() {
     println!("{all} short flows");
     let mut sim = Sim::with(Script::echo());
     sim.world.serve((SERVER, 443), Script::echo());
-    let (listed, mut done) = (sim.fake(LISTED), 0);
+    let (listed, mut done) = (sim.fake(LISTED), 0_u64);
     for port in 10_000..60_000 {
         sim.world.owners.insert(port, ([Some(RECORD), Some(OFF)][usize::from(port % 2)], 0));
     }
