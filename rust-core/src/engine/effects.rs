@@ -109,6 +109,10 @@ pub trait Effects: PacketSink {
     }
     /// How the connect of a writable socket ended.
     fn connect_result(&mut self, token: Token) -> Result<(), ConnectError>;
+    /// Whether a connected socket broke: what no read tells once the stream has ended.
+    fn socket_error(&mut self, token: Token) -> bool {
+        self.connect_result(token).is_err()
+    }
     /// Reads.
     fn recv(&mut self, token: Token, into: &mut [u8]) -> Received;
     /// Writes.

@@ -106,6 +106,11 @@ impl Pipe {
     fn fetch_down(&mut self, open: &mut Open, fx: &mut dyn Effects) -> Turn {
         let Open { socket, peer, .. } = open;
         let Peer::Network { readable, ended, .. } = peer else { return Turn::Rest };
+        // A reset behind the server's end shows in no read, and an app that is silent would never
+        // hear of it.
+        if *ended && std::mem::take(readable) && fx.socket_error(self.token) {
+            return Turn::Broken;
+        }
         while *readable && !*ended && socket.can_send() {
             if self.down >= limits::PUMP_BUDGET as u64 {
                 return Turn::Again;
@@ -118,8 +123,9 @@ impl Pipe {
                 Some(Received::Bytes(n)) => self.down += n as u64,
                 Some(Received::Later) | None => *readable = false,
                 Some(Received::Failed) => return Turn::Broken,
+                Some(Received::End) if fx.socket_error(self.token) => return Turn::Broken,
                 Some(Received::End) => {
-                    *ended = true;
+                    (*ended, *readable) = (true, false);
                     socket.finish();
                 }
             }

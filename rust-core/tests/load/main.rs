@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../it/harness/mod.rs"]
-#[allow(dead_code, reason = "each binary uses its part")]
+#[allow(dead_code, unused_imports, reason = "each binary uses its part")]
 mod harness;
 
 mod floods;

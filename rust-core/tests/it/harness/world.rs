@@ -265,6 +265,12 @@ impl World {
         self.server_fin(token, 0);
     }
 
+    /// A server breaks the connection off now.
+    pub fn break_off(&mut self, conn: usize) {
+        let token = self.live.iter().find(|(_, at)| **at == conn).map(|(token, _)| *token);
+        self.after(0, Later::Reset(token.expect("an open connection")));
+    }
+
     /// What a resolver says to a question.
     pub fn respond(&self, message: &[u8]) -> Vec<u8> {
         message::respond(message, &self.zone)
@@ -522,6 +528,9 @@ impl Effects for World {
 
     fn connect_result(&mut self, token: Token) -> Result<(), ConnectError> {
         let conn = self.conn(token).expect("the engine asks for sockets that it has");
+        if conn.broken {
+            return Err(ConnectError::Unreachable);
+        }
         conn.outcome.expect("the engine asks after it was told")
     }
 

@@ -298,6 +298,25 @@ fn bytes_beyond_the_buffer_are_not_taken_although_our_syn_seemed_to_offer_room()
 }
 
 #[test]
+fn a_reset_behind_the_servers_own_end_reaches_an_app_that_is_silent() {
+    for together in [false, true] {
+        each(&Script { fin: Fin::Never, ..Script::echo() }, |mut raw| {
+            raw.say(TcpControl::None, b"x");
+            raw.take(&mut Vec::new());
+            raw.sim.world.end(0);
+            if !together {
+                raw.sim.settle();
+                raw.take(&mut Vec::new());
+                raw.say(TcpControl::None, &[]);
+            }
+            raw.sim.world.break_off(0);
+            raw.sim.settle();
+            assert!(raw.last().rst && raw.is_gone(), "{together}");
+        });
+    }
+}
+
+#[test]
 fn bytes_behind_the_apps_own_end_break_the_connection_and_reach_nobody() {
     each(&Script { fin: Fin::Never, ..Script::echo() }, |mut raw| {
         raw.say(TcpControl::Fin, b"all");
