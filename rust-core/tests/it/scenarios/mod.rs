@@ -8,6 +8,7 @@ mod connect;
 mod corners;
 mod datagrams;
 mod echoes;
+mod faults;
 mod gate;
 mod limits;
 mod malformed;

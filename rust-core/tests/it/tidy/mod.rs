@@ -3,6 +3,7 @@
 //!
 //! Never compiles, runs or changes what it reads.
 
+mod faults;
 mod licences;
 mod rings;
 mod texts;
