@@ -6,4 +6,5 @@
 #[allow(dead_code, reason = "tests/load uses it too")]
 mod harness;
 mod scenarios;
+mod seeds;
 mod tidy;
