@@ -124,14 +124,14 @@ class Lab:
 
     def python(self, app: App, file: Path, *arguments: str, timeout: float = 60, **options):
         """Runs a Python program to its end as an app."""
-        return self.app(app, self._python(file, arguments), timeout, **options)
+        return self.app(app, self.program(file, *arguments), timeout, **options)
 
     def start_python(self, app: App, file: Path, *arguments: str) -> subprocess.Popen:
         """Starts a Python program as an app, with pipes for what it prints."""
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return self.phone.start(self._python(file, arguments), uid=app.uid, **pipes)
+        return self.phone.start(self.program(file, *arguments), uid=app.uid, **pipes)
 
-    def _python(self, file: Path, arguments: Sequence[str]) -> list[str]:
+    def program(self, file: Path, *arguments: str) -> list[str]:
         """A command line with the program at a place that every app's user can read."""
         home = self.directory / "programs"
         home.mkdir(exist_ok=True)
