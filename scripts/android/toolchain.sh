@@ -109,11 +109,11 @@ use_target() { # target
   local target=$1 upper lower flags cflags home=${CARGO_HOME:-$HOME/.cargo}
   lower=${target//-/_} upper=${target//-/_}
   upper=${upper^^}
-  # What of SQLite the store never uses. Its functions keep their names, but not their lines.
+  # SQLite, the one C source, for size: without what the store never uses, and without lines.
   export LIBSQLITE3_FLAGS="-DSQLITE_OMIT_LOAD_EXTENSION -USQLITE_ENABLE_LOAD_EXTENSION \
 -USQLITE_ENABLE_FTS3 -USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_RTREE -USQLITE_SOUNDEX \
 -USQLITE_ENABLE_STAT4 -USQLITE_ENABLE_DBSTAT_VTAB -DSQLITE_DEFAULT_MEMSTATUS=0"
-  cflags="-g0 -ffunction-sections -fdata-sections -ffile-prefix-map=$ROOT=. -ffile-prefix-map=$home=cargo"
+  cflags="-Os -g0 -ffunction-sections -fdata-sections -ffile-prefix-map=$ROOT=. -ffile-prefix-map=$home=cargo"
   flags="--remap-path-prefix=$ROOT=. --remap-path-prefix=$home=cargo"
   if [ -n "${ANDROID_NDK_HOME:-}" ]; then
     use_ndk "$target"
