@@ -1,6 +1,7 @@
 /* Bionic's names and layouts over glibc, as far as the core asks for them: so that a library built
    for Android runs in a process of this machine. For tests only. */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
@@ -23,6 +24,13 @@ static void *real(const char *name) {
 }
 
 int *__errno(void) { return &errno; }
+
+/* No property is set. */
+int __system_property_get(const char *name, char *value) {
+  (void)name;
+  *value = 0;
+  return 0;
+}
 
 /* Bionic's is POSIX's, glibc's of this name is GNU's. */
 int shim_strerror_r(int, char *, size_t) __asm__("strerror_r");
@@ -103,7 +111,8 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *a, void *(*start)(vo
 }
 
 #ifdef __arm__
-/* Bionic's struct stat is the kernel's stat64 there. */
+/* Bionic's struct stat and struct dirent are glibc's 64-bit ones there. */
+struct dirent *readdir(DIR *folder) { return (struct dirent *)readdir64(folder); }
 int stat(const char *path, struct stat *s) { return stat64(path, (struct stat64 *)s); }
 int lstat(const char *path, struct stat *s) { return lstat64(path, (struct stat64 *)s); }
 int fstat(int fd, struct stat *s) { return fstat64(fd, (struct stat64 *)s); }
