@@ -144,5 +144,25 @@ pub const STORE_DELAY: Duration = Duration::from_secs(1);
 /// Largest stored payload, bytes, compressed.
 pub const STORE_PAYLOAD: usize = 256 * 1024;
 
+/// Characters of a value in a list of events.
+pub const BRIEF_VALUE: usize = 200;
+/// Events, hosts, identifiers or rules in one answer to a screen.
+pub const PAGE: u32 = 1000;
+/// Bars of one chart.
+pub const BARS: usize = 400;
+
+/// Handles that an app may hold at once.
+pub const HANDLES: usize = 16;
+/// Longest question of an app, bytes; a policy may be as long as [`POLICY_TEXT`].
+pub const ASKED: usize = 64 * 1024;
+/// Longest policy that an app sends, bytes.
+pub const POLICY_TEXT: usize = 4 * 1024 * 1024;
+/// Upstream resolvers.
+pub const RESOLVERS: usize = 8;
+/// Lists of the owner's own.
+pub const OWN_LISTS: usize = 16;
+/// Longest wait for new events, milliseconds.
+pub const WAIT_MS: u32 = 60_000;
+
 /// Policy and signature files, bytes.
 pub const CONFIG_FILE: u64 = 16 * 1024 * 1024;

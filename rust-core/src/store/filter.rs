@@ -45,6 +45,9 @@ pub struct Filter {
     pub host: Option<String>,
     /// Only events with this verdict.
     pub verdict: Option<Verdict>,
+    /// Only events with this text in a field's value, the host or the event's name; ASCII letters
+    /// match in upper and lower case.
+    pub text: Option<String>,
     /// Seen at this time or later.
     pub since: Option<Time>,
     /// Seen before this time.

@@ -4,6 +4,7 @@
 //! writes a record half: a transaction is there whole or counted as dropped. `docs/store-schema.md`
 //! describes the tables.
 
+mod brief;
 mod db;
 mod error;
 mod filter;
@@ -14,16 +15,19 @@ mod queue;
 mod reader;
 mod retention;
 mod rows;
+mod screens;
 mod select;
 mod stats;
 mod tally;
 mod writer;
 
+pub use brief::{Brief, Outcome};
 pub use error::{StoreError, StoreState};
 pub use filter::{AppFilter, BadFilter, Filter};
 pub use ingest::Decode;
-pub use queue::RecordSender;
+pub use queue::{RecordSender, Watch};
 pub use reader::Reader;
+pub use screens::{AppSums, Extent, HostSums, Outcomes, Stop};
 pub use stats::{Count, Gap, KindCount, KindDay, SeenIdentifier, Stats};
 pub use writer::{Summary, Writer};
 
@@ -32,6 +36,8 @@ pub(crate) mod tests;
 
 use std::path::PathBuf;
 
+/// Version of the schema that is written.
+pub const SCHEMA: u32 = migrations::VERSION;
 /// Days that events are kept, unless the owner says otherwise.
 pub const RETENTION_DAYS: u32 = 7;
 /// Size of the file above which the oldest events go, unless the owner says otherwise, bytes.

@@ -34,6 +34,35 @@ impl RecordSender {
     }
 }
 
+/// Tells when events were committed.
+#[derive(Clone, Debug)]
+pub struct Watch(pub(super) Arc<Shared>);
+
+impl Watch {
+    /// A number that grows with each commit of events, and by [`Watch::wake`].
+    pub fn count(&self) -> u64 {
+        *self.0.commits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the count is another than `seen`, or until `deadline`.
+    pub fn wait(&self, seen: u64, deadline: Instant) {
+        let mut count = self.0.commits.lock().unwrap_or_else(PoisonError::into_inner);
+        while *count == seen {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            let woken = self.0.committed.wait_timeout(count, left);
+            count = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Wakes all who wait.
+    pub fn wake(&self) {
+        self.0.commit();
+    }
+}
+
 /// Where the answer to an [`Order`] goes.
 pub(super) type Reply = SyncSender<Result<(), StoreError>>;
 
@@ -44,6 +73,7 @@ pub(super) enum Order {
     Version(String, String, Reply),
     Flush(Reply),
     Wipe(Reply),
+    Keep(u32, u64, Reply),
     Close,
     /// Runs on the writer's connection, for faults that cannot be had otherwise.
     #[cfg(test)]
@@ -55,6 +85,9 @@ pub(super) enum Order {
 pub(super) struct Shared {
     inner: Mutex<Inner>,
     wake: Condvar,
+    /// Commits of events, for [`Watch`].
+    commits: Mutex<u64>,
+    committed: Condvar,
     /// Records sent and not yet released by the writer.
     waiting: AtomicUsize,
     /// Their bodies' bytes.
@@ -131,6 +164,13 @@ impl Shared {
         let (count, bytes) =
             records.fold((0, 0), |(count, bytes), r| (count + 1, bytes + body_bytes(r)));
         self.release(count, bytes);
+    }
+
+    /// Tells who watches that there are new events.
+    pub(super) fn commit(&self) {
+        let mut count = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
+        *count = count.wrapping_add(1);
+        self.committed.notify_all();
     }
 
     pub(super) fn order(&self, order: Order) -> Result<(), StoreError> {

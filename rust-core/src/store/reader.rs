@@ -14,7 +14,7 @@ use std::path::Path;
 /// A read-only view of a database, which may have a writer at the same time.
 #[derive(Debug)]
 pub struct Reader {
-    db: Connection,
+    pub(super) db: Connection,
 }
 
 impl Reader {
@@ -113,7 +113,7 @@ impl Reader {
     /// Identifiers, those sent by most apps first.
     pub fn identifiers(&self) -> Result<Vec<SeenIdentifier>, StoreError> {
         let snapshot = self.db.unchecked_transaction()?;
-        let found = stats::identifiers(&self.db)?;
+        let found = stats::identifiers(&self.db, None, u32::MAX)?;
         snapshot.finish()?;
         Ok(found)
     }

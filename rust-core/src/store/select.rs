@@ -38,8 +38,26 @@ pub(super) struct Query {
 pub(super) fn events(filter: &Filter) -> Query {
     let mut query = Query { sql: format!("{COLUMNS}{TABLES}"), values: Vec::new() };
     query.conditions(filter);
-    query.sql.push_str(if filter.newest_first { " ORDER BY e.id DESC" } else { " ORDER BY e.id" });
-    query.limit(filter);
+    query.order(filter);
+    query
+}
+
+/// The statement that reads them in short; [`super::brief`] reads its columns. What is joined and
+/// not read, SQLite leaves out.
+pub(super) fn briefs(filter: &Filter) -> Query {
+    let columns = "SELECT e.id, e.time, a.uid, a.package, e.hint, h.name, e.transport, e.verdict,
+        e.state, e.protocol, e.event, e.kinds";
+    let mut query = Query { sql: format!("{columns}{TABLES}"), values: Vec::new() };
+    query.conditions(filter);
+    query.order(filter);
+    query
+}
+
+/// The end of a statement over `e` (events), `a` (apps) and `h` (hosts) that keeps what fits;
+/// `WHERE` stands before it.
+pub(super) fn matching(filter: &Filter) -> Query {
+    let mut query = Query { sql: " 1".to_owned(), values: Vec::new() };
+    query.conditions(filter);
     query
 }
 
@@ -87,6 +105,14 @@ impl Query {
                 [Value::from(name), below.clone(), below],
             );
         }
+        if let Some(text) = &filter.text {
+            let like = Value::from(like(text));
+            self.and(
+                "(e.event LIKE ? ESCAPE '!' OR h.name LIKE ? ESCAPE '!' OR EXISTS
+                 (SELECT 1 FROM fields WHERE event = e.id AND value LIKE ? ESCAPE '!'))",
+                [like.clone(), like.clone(), like],
+            );
+        }
         self.range(filter);
     }
 
@@ -115,12 +141,31 @@ impl Query {
         }
     }
 
+    fn order(&mut self, filter: &Filter) {
+        let order = if filter.newest_first { " ORDER BY e.id DESC" } else { " ORDER BY e.id" };
+        self.sql.push_str(order);
+        self.limit(filter);
+    }
+
     fn limit(&mut self, filter: &Filter) {
         if let Some(limit) = filter.limit {
             self.sql.push_str(" LIMIT ?");
             self.values.push(Value::from(super::tally::signed(limit)));
         }
     }
+}
+
+/// The pattern of LIKE for a text anywhere, with `!` before what would mean more than itself.
+fn like(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
 }
 
 /// The columns of a row, one after the other.

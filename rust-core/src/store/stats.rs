@@ -1,7 +1,8 @@
 //! Sums for people. Never reads fields or payloads.
 
-use super::StoreError;
+use super::{AppFilter, StoreError};
 use crate::event::{App, IdKind, Kind, Time};
+use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
@@ -176,7 +177,7 @@ fn kind_days(db: &Connection, days: &Days) -> Result<Vec<KindDay>, StoreError> {
     Ok(counts)
 }
 
-fn gaps(db: &Connection, since: Time, until: Time) -> Result<Vec<Gap>, StoreError> {
+pub(super) fn gaps(db: &Connection, since: Time, until: Time) -> Result<Vec<Gap>, StoreError> {
     let mut select = db.prepare_cached(
         "SELECT start, stop, reason FROM gaps
          WHERE start <= ?2 AND ifnull(stop, ?2) >= ?1 ORDER BY start, id",
@@ -196,14 +197,26 @@ pub(super) fn drops(db: &Connection) -> Result<u64, StoreError> {
     Ok(unsigned(drops.unwrap_or_default()))
 }
 
-/// Identifiers, those sent by most apps first.
-pub(super) fn identifiers(db: &Connection) -> Result<Vec<SeenIdentifier>, StoreError> {
-    let mut select = db.prepare_cached(
-        "SELECT id, kind, value, first_seen, last_seen FROM identifiers
-         ORDER BY (SELECT count(*) FROM identifier_apps WHERE identifier = id) DESC,
-             first_seen, id",
-    )?;
-    let mut rows = select.query([])?;
+/// Identifiers of an app or of all, those sent by most apps first; `limit` at most.
+pub(super) fn identifiers(
+    db: &Connection,
+    app: Option<&AppFilter>,
+    limit: u32,
+) -> Result<Vec<SeenIdentifier>, StoreError> {
+    let (column, value) = match app {
+        None => ("1", Value::from(1)),
+        Some(AppFilter::Uid(uid)) => ("a.uid", Value::from(*uid)),
+        Some(AppFilter::Package(package)) => ("a.package", Value::from(package.clone())),
+    };
+    let all = app.is_none();
+    let mut select = db.prepare_cached(&format!(
+        "SELECT id, kind, value, first_seen, last_seen FROM identifiers i
+         WHERE {all} OR EXISTS (SELECT 1 FROM identifier_apps s JOIN apps a ON a.id = s.app
+             WHERE s.identifier = i.id AND {column} = ?1)
+         ORDER BY (SELECT count(*) FROM identifier_apps WHERE identifier = i.id) DESC,
+             first_seen, id LIMIT ?2"
+    ))?;
+    let mut rows = select.query(params![value, limit])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;

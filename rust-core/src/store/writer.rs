@@ -3,7 +3,7 @@
 
 use super::db::{WriterDb, open_writer};
 use super::ingest::{Decode, Ingest};
-use super::queue::{Order, RecordSender, Reply, Shared};
+use super::queue::{Order, RecordSender, Reply, Shared, Watch};
 use super::tally::signed;
 use super::{Config, Gap, StoreError, StoreState, retention};
 use crate::event::Record;
@@ -93,12 +93,18 @@ impl Writer {
         RecordSender(Arc::clone(&self.shared))
     }
 
+    /// Tells when there are new events.
+    pub fn watch(&self) -> Watch {
+        Watch(Arc::clone(&self.shared))
+    }
+
     /// How the last batch went.
     pub fn state(&self) -> StoreState {
         self.shared.state.get()
     }
 
-    /// Stores a time when protection was wanted and did not run.
+    /// Stores a time when protection was wanted and did not run; one that began then and was still
+    /// open gets its end.
     pub fn gap(&self, gap: Gap) -> Result<(), StoreError> {
         self.ask(|reply| Order::Gap(gap, reply))
     }
@@ -120,6 +126,11 @@ impl Writer {
     /// the data any more, but its bytes stay in the log; ask again when the reader is done.
     pub fn wipe(&self) -> Result<(), StoreError> {
         self.ask(Order::Wipe)
+    }
+
+    /// Keeps events for so many days and in so many bytes from now on; 0 sets no bound.
+    pub fn keep(&self, retention_days: u32, max_bytes: u64) -> Result<(), StoreError> {
+        self.ask(|reply| Order::Keep(retention_days, max_bytes, reply))
     }
 
     /// Writes what is queued, checkpoints and ends.
@@ -212,6 +223,7 @@ impl Worker {
             Order::Version(name, version, reply) => (reply, self.version(&name, &version)),
             Order::Flush(reply) => (reply, Ok(())),
             Order::Wipe(reply) => (reply, self.wipe()),
+            Order::Keep(days, bytes, reply) => (reply, self.keep(days, bytes)),
             #[cfg(test)]
             Order::Sql(sql, reply) => {
                 (reply, self.db.db.execute_batch(sql).map_err(StoreError::from))
@@ -250,6 +262,9 @@ impl Worker {
             Ok(()) => {
                 self.drops_stored = dropped;
                 self.summary.events += self.ingest.events;
+                if self.ingest.events > 0 {
+                    self.shared.commit();
+                }
             }
             Err(_) => self.ingest.undo(),
         }
@@ -287,9 +302,19 @@ impl Worker {
             return;
         }
         self.day = day;
-        let bounds = (self.config.retention_days, self.config.max_bytes);
-        let outcome = retention::retain(&mut self.db.db, &mut self.ingest, now_ms, bounds);
+        let outcome = self.retain(now_ms);
         self.note("retention", outcome);
+    }
+
+    fn retain(&mut self, now_ms: i64) -> Result<u64, StoreError> {
+        let bounds = (self.config.retention_days, self.config.max_bytes);
+        retention::retain(&mut self.db.db, &mut self.ingest, now_ms, bounds)
+    }
+
+    fn keep(&mut self, retention_days: u32, max_bytes: u64) -> Result<(), StoreError> {
+        self.config.retention_days = retention_days;
+        self.config.max_bytes = max_bytes;
+        self.retain((self.hooks.now_ms)()).map(drop)
     }
 
     fn note(&self, what: &str, outcome: Result<u64, StoreError>) {
@@ -304,6 +329,13 @@ impl Worker {
     }
 
     fn gap(&self, gap: &Gap) -> Result<(), StoreError> {
+        let ended = self.db.db.execute(
+            "UPDATE gaps SET stop = ?2 WHERE start = ?1 AND stop IS NULL",
+            (gap.start.0, gap.end.map(|t| t.0)),
+        )?;
+        if ended > 0 {
+            return Ok(());
+        }
         self.db.db.execute(
             "INSERT INTO gaps (start, stop, reason) VALUES (?1, ?2, ?3)",
             (gap.start.0, gap.end.map(|t| t.0), &gap.reason),
