@@ -3,14 +3,13 @@
 //! This module never decides; it turns text into a [`Policy`] or says where the text is wrong.
 //! What it does not know is an error, so that a misspelt choice is not silently no choice.
 
-use super::{App, BlockAt, Override, Policy, PolicyError, RefuseBypass, Setting, WhenBlocked};
+use super::draft::{Draft, Part};
+use super::{BlockAt, Policy, PolicyError, RefuseBypass, Setting, WhenBlocked};
 use crate::event::{Time, Verdict};
-use crate::signatures::{Category, Listing, is_pattern};
-use hashbrown::HashMap;
+use crate::signatures::{Category, Listing};
 use serde::de::{Error, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::ops::Range;
 use toml::Spanned;
 use toml::value::{Datetime, Offset};
@@ -136,7 +135,7 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
         return Err(at(version.span(), "expected version 1".to_owned()));
     }
     let file: File = toml::from_str(text).map_err(misread)?;
-    let mut policy = Policy {
+    let policy = Policy {
         default: file.default,
         block_at: file.block_at,
         when_blocked: file.when_blocked,
@@ -144,80 +143,42 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
         paused_until: file.paused_until.map(|m| m.0),
         ..Policy::default()
     };
+    let mut draft = Draft::new(policy);
     for (category, listing) in file.categories {
-        if *listing.get_ref() == Listing::Never {
-            return Err(at(listing.span(), "expected `allow`, `record` or `block`".to_owned()));
-        }
-        policy.categories.insert(category, listing.into_inner());
+        let span = listing.span();
+        draft
+            .category(category, listing.into_inner())
+            .map_err(|wrong| at(span, wrong.to_owned()))?;
     }
-    add_apps(&mut policy, file.app, &at)?;
-    add_hosts(&mut policy, file.host, &at)?;
-    Ok(policy)
+    for entry in file.app {
+        let (spans, uids) = spans_of(entry.uid);
+        let package = entry.package.span();
+        let added = draft.app(entry.package.into_inner(), &uids, entry.setting, entry.when_blocked);
+        added.map_err(|(part, wrong)| {
+            let uid = |number| spans.get(number).cloned().unwrap_or_default();
+            let span = match part {
+                Part::Package => package,
+                Part::Uid(number) => uid(number),
+            };
+            at(span, wrong.to_owned())
+        })?;
+    }
+    for entry in file.host {
+        let span = entry.host.span();
+        let until = entry.until.map(|m| m.0);
+        draft
+            .host(entry.host.get_ref(), entry.verdict, entry.app, until)
+            .map_err(|wrong| at(span, wrong.to_owned()))?;
+    }
+    Ok(draft.finish())
 }
 
-type At<'a> = dyn Fn(Range<usize>, String) -> PolicyError + 'a;
-
-fn add_apps(policy: &mut Policy, entries: Vec<AppEntry>, at: &At<'_>) -> Result<(), PolicyError> {
-    let mut packages = HashMap::new();
-    for (number, entry) in entries.into_iter().enumerate() {
-        let span = entry.package.span();
-        let package = entry.package.into_inner();
-        if packages.insert(package.clone(), ()).is_some() {
-            return Err(at(span, "expected each package once; list its user ids together".into()));
-        }
-        let span = entry.uid.span();
-        let uids = match entry.uid.into_inner() {
-            Uids::One(uid) => vec![(span, uid)],
-            Uids::Many(uids) => uids.into_iter().map(|u| (u.span(), u.into_inner())).collect(),
-        };
-        for (span, uid) in uids {
-            if policy.by_uid.insert(uid, number).is_some() {
-                return Err(at(span, "expected each user id once".to_owned()));
-            }
-        }
-        policy.apps.push(App {
-            package,
-            setting: entry.setting.unwrap_or(policy.default),
-            when_blocked: entry.when_blocked.unwrap_or(policy.when_blocked),
-        });
+fn spans_of(uids: Spanned<Uids>) -> (Vec<Range<usize>>, Vec<u32>) {
+    let span = uids.span();
+    match uids.into_inner() {
+        Uids::One(uid) => (vec![span], vec![uid]),
+        Uids::Many(uids) => uids.into_iter().map(|u| (u.span(), u.into_inner())).unzip(),
     }
-    Ok(())
-}
-
-fn add_hosts(policy: &mut Policy, entries: Vec<HostEntry>, at: &At<'_>) -> Result<(), PolicyError> {
-    for entry in entries {
-        let pattern = entry.host.get_ref().to_ascii_lowercase();
-        let addr: Option<IpAddr> = pattern.parse().ok();
-        if addr.is_none() && !is_pattern(&pattern) {
-            let expected = "expected a host such as a.example.com, .example.com for all under it, \
-                or an address";
-            return Err(at(entry.host.span(), expected.to_owned()));
-        }
-        let one = Override {
-            pattern,
-            verdict: entry.verdict,
-            app: entry.app,
-            until: entry.until.map(|m| m.0),
-        };
-        let here = match addr {
-            Some(addr) => policy.by_address.entry(addr.to_canonical()).or_default(),
-            None => {
-                let name = one.pattern.trim_start_matches('.').to_owned();
-                policy.overrides.entry(name).or_default()
-            }
-        };
-        let same = |o: &Override| {
-            o.pattern == one.pattern && o.app == one.app && o.until.is_some() == one.until.is_some()
-        };
-        if here.iter().any(same) {
-            let expected = "expected a host once for all apps or one, and once more with an end";
-            return Err(at(entry.host.span(), expected.to_owned()));
-        }
-        // The first that holds counts, so that a choice for some time beats the lasting one.
-        let place = if one.until.is_some() { 0 } else { here.len() };
-        here.insert(place, one);
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -4,7 +4,11 @@
 //! that answers questions about one app and one host at one time. A policy does not change; a new
 //! one takes its place. `docs/policy.md` describes the text.
 
+mod draft;
 mod file;
+mod json;
+
+pub use json::JsonError;
 
 use crate::event::{Reason, ReasonCode, Time, Verdict};
 use crate::signatures::{Category, HOST, HostTable, Listing, Rule, RuleId};
@@ -203,6 +207,35 @@ impl Policy {
     #[must_use]
     pub fn without_off_apps(self) -> Self {
         Self { off_is_outside: true, ..self }
+    }
+
+    /// Reads the JSON form, version 1; whoever has the text has looked at its version.
+    pub fn from_json(text: &str) -> Result<Self, JsonError> {
+        json::parse(text)
+    }
+
+    /// When the pause ends, where there is one.
+    pub fn paused_until(&self) -> Option<Time> {
+        self.paused_until
+    }
+
+    /// How many apps and how many hosts it names.
+    pub fn sizes(&self) -> (usize, usize) {
+        let hosts = self.overrides.values().chain(self.by_address.values());
+        (self.apps.len(), hosts.map(Vec::len).sum())
+    }
+
+    /// What the owner chose for a category, where that is something.
+    pub fn category(&self, category: Category) -> Option<Listing> {
+        self.categories.get(&category).copied()
+    }
+
+    /// Every app that is named, with one of its user ids; the app without any is left out.
+    pub fn apps(&self) -> impl Iterator<Item = (&str, u32)> {
+        let mut uids: Vec<_> = self.by_uid.iter().map(|(uid, app)| (*app, *uid)).collect();
+        uids.sort_unstable();
+        uids.dedup_by_key(|(app, _)| *app);
+        uids.into_iter().filter_map(|(app, uid)| Some((self.apps.get(app)?.package.as_str(), uid)))
     }
 
     /// The package of a user id, where the policy names it.
