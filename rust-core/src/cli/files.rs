@@ -2,7 +2,8 @@
 
 use super::Failure;
 use crate::limits;
-use crate::signatures::{HostTable, parse_list};
+use crate::service::{ListsError, table};
+use crate::signatures::HostTable;
 use std::io::Read;
 use std::path::Path;
 
@@ -24,12 +25,17 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
 
 /// The built-in lists, and that of a file where one is given; its rows come before theirs.
 pub(crate) fn host_table(list: Option<&Path>) -> Result<HostTable, Failure> {
-    let Some(path) = list else { return Ok(HostTable::builtin().clone()) };
-    let text = read_text(path)?;
-    let list = parse_list(&text, &path.display().to_string())
-        .map_err(|error| Failure::with_code(2, error))?;
-    HostTable::from_rules(HostTable::builtin().rules().chain(list.rules()))
-        .map_err(|error| Failure::with_code(2, format_args!("{}: {error}", path.display())))
+    let own: Vec<_> = list
+        .map(|path| Ok::<_, Failure>((path.display().to_string(), read_text(path)?)))
+        .transpose()?
+        .into_iter()
+        .collect();
+    table(&own).map_err(|error| match (error, list) {
+        (ListsError::Table(error), Some(path)) => {
+            Failure::with_code(2, format_args!("{}: {error}", path.display()))
+        }
+        (error, _) => Failure::with_code(2, error),
+    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use super::Failure;
 use super::files::host_table;
 use crate::event::Protocol;
-use crate::signatures::{Category, HostTable, Listing, Rule};
+use crate::signatures::{Category, HostTable, Listing, Rule, host_of};
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use std::io::{self, ErrorKind, Write};
@@ -33,7 +33,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     let table = &host_table(args.signatures.as_deref())?;
-    let hosts: Vec<_> = args.hosts.iter().map(|input| host(input)).collect();
+    let hosts: Vec<_> = args.hosts.iter().map(|input| host_of(input)).collect();
     let answers: Vec<_> = hosts.iter().map(|host| Answer::new(table, host)).collect();
     let mut out = anstream::stdout().lock();
     let mut print = || -> io::Result<()> {
@@ -56,20 +56,6 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         }
         _ => Ok(ExitCode::from(u8::from(answers.iter().any(|answer| !answer.known)))),
     }
-}
-
-/// The host of what somebody typed or pasted: lower case, without scheme, user, port, path and
-/// trailing dot.
-fn host(input: &str) -> String {
-    let input = input.trim();
-    let rest = input.split_once("://").map_or(input, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    let host = match host.split_once(':') {
-        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
-        _ => host,
-    };
-    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
 }
 
 /// What is said about one host; the JSON form, its keys in this order.
@@ -207,9 +193,9 @@ mod tests {
             "sa.api.intl.miui.com:443",
             "sa.api.intl.miui.com?x=a@b",
         ] {
-            assert_eq!(host(input), "sa.api.intl.miui.com", "{input}");
+            assert_eq!(host_of(input), "sa.api.intl.miui.com", "{input}");
         }
-        assert_eq!(host("https://[2001:db8::1]/"), "[2001:db8::1]");
+        assert_eq!(host_of("https://[2001:db8::1]/"), "[2001:db8::1]");
     }
 
     #[test]
@@ -242,7 +228,7 @@ fr.sa.api.intl.miui.com
             assert!(text.contains(&format!("  rule         {rule}\n")), "{text}");
             assert!(text.contains("past DNS     refused"), "{text}");
         }
-        assert_eq!(host("https://8.8.8.8/dns-query"), "8.8.8.8");
+        assert_eq!(host_of("https://8.8.8.8/dns-query"), "8.8.8.8");
     }
 
     #[test]

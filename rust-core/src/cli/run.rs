@@ -3,16 +3,15 @@
 use super::files::{host_table, read_text};
 use super::routes::{MARK, Routes};
 use super::{Failure, tun};
-use crate::engine::{Config, Engine, Reach, Rules};
-use crate::io::{Control, DataPlane, Parts, SockDiag};
+use crate::engine::{Reach, Rules};
+use crate::io::{self, Bypass, SockDiag};
 use crate::names::FakePool;
 use crate::policy::{Policy, Warning};
-use crate::signatures::HostTable;
-use crate::store::{Config as StoreConfig, Writer};
-use crate::{io, store};
+use crate::service::{Attach, PlaneState, Service};
+use crate::store::{self, Config as StoreConfig, StoreError};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -73,85 +72,72 @@ const RESOLV_CONF: &str = "/etc/resolv.conf";
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     let rules = load_rules(&args)?;
     let resolvers = resolvers(&args.upstream)?;
+    let store_failed =
+        |error: StoreError| Failure::new(format_args!("{}: {error}", args.db.display()));
     let mut store = StoreConfig::new(&args.db);
     store.retention_days = args.keep;
-    let writer = Writer::open(store)
-        .map_err(|error| Failure::new(format_args!("{}: {error}", args.db.display())))?;
-    note_lists(&writer, &rules.table)
-        .map_err(|error| Failure::new(format_args!("{}: {error}", args.db.display())))?;
+    let service = Arc::new(Service::open(store, rules).map_err(store_failed)?);
     let tun = tun::open(&args.tun)?;
     let deep = args.reach == ReachArg::Deep;
     let reach = if deep { Reach::Deep } else { Reach::Light };
     let routes = if deep { Some(Routes::add(&args.tun)?) } else { None };
-    let sender = writer.sender();
-    let config = Config { reach, resolvers: resolvers.clone(), seed: seed()? };
-    let parts = Parts {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])
+        .map_err(|error| Failure::new(format_args!("cannot listen for signals: {error}")))?;
+    let listening = signals.handle();
+    raise_descriptor_limit();
+    let attach = Attach {
         tun,
-        engine: Engine::new(config, rules),
+        reach,
         resolvers,
-        mark: deep.then_some(MARK),
+        bypass: if deep { Bypass::Mark(MARK) } else { Bypass::Anyway },
         owners: Box::new(SockDiag::new().map_err(|error| {
             Failure::new(format_args!("cannot ask the kernel who owns a socket: {error}"))
         })?),
-        records: Box::new(move |record| {
-            sender.send(record);
-        }),
+        ended: Box::new(move |_| listening.close()),
     };
-    raise_descriptor_limit();
-    let (plane, control) = DataPlane::new(parts).map_err(Failure::new)?;
-    let outcome = drive(plane, &control, &args);
+    service.attach(attach).map_err(Failure::new)?;
+    obey(&service, &mut signals, &args);
+    let outcome = service.detach();
     drop(routes);
-    let closed = writer.close();
-    let counted = outcome?;
-    closed.map_err(|error| Failure::new(format_args!("{}: {error}", args.db.display())))?;
-    anstream::eprintln!("{}", summary(&counted));
+    let closed = service.close();
+    if let Some(outcome) = outcome {
+        let counted = outcome.map_err(Failure::new)?;
+        anstream::eprintln!("{}", summary(&counted));
+    }
+    closed.map_err(store_failed)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs the data plane on its own thread and obeys signals on this one.
-fn drive(plane: DataPlane, control: &Control, args: &Args) -> Result<io::Snapshot, Failure> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])
-        .map_err(|error| Failure::new(format_args!("cannot listen for signals: {error}")))?;
-    let ended = signals.handle();
-    let worker = thread::Builder::new()
-        .name("data-plane".to_owned())
-        .spawn(move || {
-            let outcome = plane.run();
-            ended.close();
-            outcome
-        })
-        .map_err(|error| Failure::new(format_args!("cannot start a thread: {error}")))?;
+/// Obeys signals until the data plane has ended.
+fn obey(service: &Arc<Service>, signals: &mut Signals, args: &Args) {
     if args.status && std::io::stderr().is_terminal() {
-        let control = control.clone();
-        thread::spawn(move || show_status(&control));
+        let service = Arc::clone(service);
+        thread::spawn(move || show_status(&service));
     }
     anstream::eprintln!("ready: interface {}, database {}", args.tun, args.db.display());
-    for signal in &mut signals {
+    for signal in signals {
         match signal {
-            SIGHUP => reload(control, args),
-            _ => control.stop(),
+            SIGHUP => reload(service, args),
+            _ => service.ask_to_stop(),
         }
-    }
-    match worker.join() {
-        Ok(outcome) => outcome.map_err(Failure::new),
-        Err(_) => Err(Failure::new("the data plane failed; please report it")),
     }
 }
 
 /// Reads the policy again. A policy with an error changes nothing.
-fn reload(control: &Control, args: &Args) {
+fn reload(service: &Service, args: &Args) {
     match load_rules(args) {
         Ok(rules) => {
-            control.set_rules(rules);
+            // The store's own state tells, if the versions of the lists could not be written.
+            let _ = service.set_rules(rules);
             anstream::eprintln!("policy: read again");
         }
         Err(failure) => anstream::eprintln!("muzzle: {failure}; the old policy stays in force"),
     }
 }
 
-fn show_status(control: &Control) {
-    while let Some(now) = control.snapshot() {
-        anstream::eprint!("\r\x1b[K{}", summary(&now));
+fn show_status(service: &Service) {
+    while let PlaneState::Running { counted, .. } = service.plane() {
+        anstream::eprint!("\r\x1b[K{}", summary(&counted));
         thread::sleep(Duration::from_secs(1));
     }
 }
@@ -238,15 +224,6 @@ fn parse_resolv_conf(text: &str) -> Vec<SocketAddr> {
         .collect()
 }
 
-/// Writes down which version of each list the events to come were judged by.
-fn note_lists(writer: &Writer, table: &HostTable) -> Result<(), store::StoreError> {
-    let lists: std::collections::BTreeSet<_> = table.rules().map(|rule| rule.list).collect();
-    for (name, version) in lists.into_iter().filter_map(|list| list.split_once('@')) {
-        writer.version(name, version)?;
-    }
-    Ok(())
-}
-
 /// Takes as many descriptors as the system allows: each flow holds one.
 fn raise_descriptor_limit() {
     use rustix::process::{Resource, getrlimit, setrlimit};
@@ -255,17 +232,6 @@ fn raise_descriptor_limit() {
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         log::debug!("the limit of open files stays as it is ({error})");
     }
-}
-
-/// Two numbers that nobody outside can guess.
-fn seed() -> Result<[u64; 2], Failure> {
-    let mut bytes = [0; 16];
-    std::fs::File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .map_err(|error| Failure::new(format_args!("/dev/urandom: {error}")))?;
-    let (a, b) = bytes.split_at(8);
-    let number = |half: &[u8]| half.iter().fold(0, |n, byte| n << 8 | u64::from(*byte));
-    Ok([number(a), number(b)])
 }
 
 #[cfg(test)]

@@ -155,6 +155,12 @@ impl Engine {
         }
     }
 
+    /// Takes new upstream resolvers, at least one. Questions that wait go to them when they are
+    /// asked again.
+    pub fn set_resolvers(&mut self, resolvers: Vec<SocketAddr>) {
+        self.config.resolvers = resolvers;
+    }
+
     /// What was decided about a flow, and the place of its name.
     fn verdict_of(&mut self, token: Token) -> Option<(&FlowFacts, Option<Slot>)> {
         match self.flows.get_mut(token)? {

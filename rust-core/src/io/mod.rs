@@ -16,7 +16,7 @@ use crate::event::Record;
 use crate::flow::Token;
 use crate::limits;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
-use rustix::fd::OwnedFd;
+use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -51,6 +51,7 @@ pub struct Snapshot {
 
 enum Command {
     Rules(Box<Rules>),
+    Resolvers(Vec<SocketAddr>),
     Snapshot(SyncSender<Snapshot>),
     Stop,
 }
@@ -66,6 +67,11 @@ impl Control {
     /// New lists and choices; see [`Engine::set_rules`].
     pub fn set_rules(&self, rules: Rules) {
         self.say(Command::Rules(Box::new(rules)));
+    }
+
+    /// New upstream resolvers, at least one.
+    pub fn set_resolvers(&self, resolvers: Vec<SocketAddr>) {
+        self.say(Command::Resolvers(resolvers));
     }
 
     /// What is counted now; `None` after the end.
@@ -102,6 +108,18 @@ pub struct DataPlane {
 /// Flows held at once that make a time a busy one.
 const BUSY: usize = 1000;
 
+/// How our own sockets pass by the TUN.
+#[derive(Clone, Default)]
+pub enum Bypass {
+    /// They do so anyway.
+    #[default]
+    Anyway,
+    /// Their packets are marked (SO_MARK), and routing rules look for that.
+    Mark(u32),
+    /// Each is shown to somebody who sees to it; where that fails, it is not used. Must not block.
+    Ask(Arc<dyn Fn(BorrowedFd<'_>) -> bool + Send + Sync>),
+}
+
 /// What the data plane is made of.
 pub struct Parts {
     /// The TUN; it is made non-blocking. No ioctl is ever called on it.
@@ -110,9 +128,8 @@ pub struct Parts {
     pub engine: Engine,
     /// Upstream resolvers, the same as the engine's.
     pub resolvers: Vec<SocketAddr>,
-    /// Marks the packets of our own sockets, so that they bypass the TUN; `None` where they do so
-    /// anyway.
-    pub mark: Option<u32>,
+    /// How our own sockets pass by the TUN.
+    pub bypass: Bypass,
     /// Tells who owns a flow.
     pub owners: Box<dyn Owners + Send>,
     /// Takes records; must not block.
@@ -126,7 +143,7 @@ impl DataPlane {
         let wake = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)
             .map_err(|error| IoError::System { what: "make an event descriptor", error })?;
         let world =
-            World::new(parts.tun, &parts.resolvers, parts.mark, parts.owners, parts.records)?;
+            World::new(parts.tun, &parts.resolvers, parts.bypass, parts.owners, parts.records)?;
         world.watch(&wake, Source::Wake)?;
         let (sender, commands) = channel();
         let wake = Arc::new(wake);
@@ -243,6 +260,7 @@ impl DataPlane {
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::Rules(rules) => self.engine.set_rules(now, *rules, &mut self.world),
+                Command::Resolvers(resolvers) => self.set_resolvers(resolvers),
                 Command::Snapshot(answer) => {
                     let _ = answer.send(self.snapshot());
                 }
@@ -250,6 +268,14 @@ impl DataPlane {
             }
         }
         stop
+    }
+
+    /// Where the new ones cannot be reached the old ones stay.
+    fn set_resolvers(&mut self, resolvers: Vec<SocketAddr>) {
+        match self.world.set_resolvers(&resolvers) {
+            Ok(()) => self.engine.set_resolvers(resolvers),
+            Err(error) => log::warn!("the upstream resolvers stay as they are: {error}"),
+        }
     }
 
     fn snapshot(&self) -> Snapshot {

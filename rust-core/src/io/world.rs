@@ -1,6 +1,6 @@
 //! The descriptors: TUN, one socket a flow, one a resolver.
 
-use super::{IoError, Owners};
+use super::{Bypass, IoError, Owners};
 use crate::engine::{Complaint, ConnectError, Effects, Owner, Received, Sent};
 use crate::event::Record;
 use crate::flow::Token;
@@ -71,7 +71,7 @@ impl Conn {
     }
 
     /// Sends a datagram; `to` where the socket is connected to nobody.
-    fn send_datagram(&mut self, bytes: &[u8], to: Option<SocketAddr>, mark: Option<u32>) -> Sent {
+    fn send_datagram(&mut self, bytes: &[u8], to: Option<SocketAddr>, bypass: &Bypass) -> Sent {
         let long = self.packet(bytes.len()) > limits::UNCUT;
         if self.proto == Proto::Udp && self.cuts != long {
             super::sys::allow_cutting(&self.fd, self.ipv4, long);
@@ -87,7 +87,7 @@ impl Conn {
                 Ok(len) => return Sent::Bytes(len),
                 Err(Errno::AGAIN | Errno::INTR | Errno::NOBUFS) => return Sent::Later,
                 Err(Errno::MSGSIZE) => {
-                    if let Some(mtu) = self.path_mtu(to, mark)
+                    if let Some(mtu) = self.path_mtu(to, bypass)
                         && self.packet(bytes.len()) > usize::from(mtu)
                     {
                         return Sent::TooLong(mtu);
@@ -100,9 +100,9 @@ impl Conn {
     }
 
     /// What the path takes whole. The system tells it of connected sockets only.
-    fn path_mtu(&self, to: Option<SocketAddr>, mark: Option<u32>) -> Option<u16> {
+    fn path_mtu(&self, to: Option<SocketAddr>, bypass: &Bypass) -> Option<u16> {
         let Some(to) = to else { return super::sys::path_mtu(&self.fd, self.ipv4) };
-        let probe = open(Proto::Udp, self.ipv4, mark).ok()?;
+        let probe = open(Proto::Udp, self.ipv4, bypass).ok()?;
         connect(&probe, &to).ok()?;
         super::sys::path_mtu(&probe, self.ipv4)
     }
@@ -116,7 +116,7 @@ pub(super) struct World {
     stalled: Vec<u8>,
     conns: Vec<Option<Conn>>,
     resolvers: Vec<OwnedFd>,
-    mark: Option<u32>,
+    bypass: Bypass,
     owners: Box<dyn Owners + Send>,
     records: Box<dyn FnMut(Record) + Send>,
 }
@@ -125,8 +125,8 @@ fn system(what: &'static str) -> impl Fn(Errno) -> IoError {
     move |error| IoError::System { what, error }
 }
 
-/// A socket whose packets bypass the TUN: by a mark on Linux, by the VPN's settings on Android.
-fn open(proto: Proto, ipv4: bool, mark: Option<u32>) -> Result<OwnedFd, Errno> {
+/// A socket whose packets pass by the TUN.
+fn open(proto: Proto, ipv4: bool, bypass: &Bypass) -> Result<OwnedFd, Errno> {
     let family = if ipv4 { AddressFamily::INET } else { AddressFamily::INET6 };
     let (kind, protocol) = match (proto, ipv4) {
         (Proto::Tcp, _) => (SocketType::STREAM, None),
@@ -138,8 +138,14 @@ fn open(proto: Proto, ipv4: bool, mark: Option<u32>) -> Result<OwnedFd, Errno> {
     };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let fd = socket_with(family, kind, flags, protocol)?;
-    if let Some(mark) = mark {
-        super::sys::set_mark(&fd, mark)?;
+    match bypass {
+        Bypass::Anyway => {}
+        Bypass::Mark(mark) => super::sys::set_mark(&fd, *mark)?,
+        Bypass::Ask(protect) => {
+            if !protect(fd.as_fd()) {
+                return Err(Errno::ACCESS);
+            }
+        }
     }
     Ok(fd)
 }
@@ -156,7 +162,7 @@ impl World {
     pub(super) fn new(
         tun: OwnedFd,
         resolvers: &[SocketAddr],
-        mark: Option<u32>,
+        bypass: Bypass,
         owners: Box<dyn Owners + Send>,
         records: Box<dyn FnMut(Record) + Send>,
     ) -> Result<Self, IoError> {
@@ -168,18 +174,27 @@ impl World {
             stalled: Vec::with_capacity(limits::PACKET),
             conns: Vec::new(),
             resolvers: Vec::new(),
-            mark,
+            bypass,
             owners,
             records,
         };
-        for (index, addr) in resolvers.iter().enumerate() {
-            let fd = open(Proto::Udp, addr.is_ipv4(), mark).map_err(system("open a socket"))?;
-            connect(&fd, addr).map_err(system("reach the upstream resolver"))?;
-            world.watch(&fd, Source::Resolver(index))?;
-            world.resolvers.push(fd);
-        }
+        world.set_resolvers(resolvers)?;
         world.watch(&world.tun, Source::Tun)?;
         Ok(world)
+    }
+
+    /// Opens a socket to each resolver, in place of those before; changes nothing where one fails.
+    pub(super) fn set_resolvers(&mut self, resolvers: &[SocketAddr]) -> Result<(), IoError> {
+        let mut sockets = Vec::with_capacity(resolvers.len());
+        for (index, addr) in resolvers.iter().enumerate() {
+            let fd =
+                open(Proto::Udp, addr.is_ipv4(), &self.bypass).map_err(system("open a socket"))?;
+            connect(&fd, addr).map_err(system("reach the upstream resolver"))?;
+            self.watch(&fd, Source::Resolver(index))?;
+            sockets.push(fd);
+        }
+        self.resolvers = sockets;
+        Ok(())
     }
 
     pub(super) fn epoll(&self) -> &OwnedFd {
@@ -230,7 +245,7 @@ impl World {
     }
 
     fn try_connect(&mut self, token: Token, proto: Proto, to: SocketAddr) -> Result<(), Errno> {
-        let fd = open(proto, to.is_ipv4(), self.mark)?;
+        let fd = open(proto, to.is_ipv4(), &self.bypass)?;
         if proto == Proto::Tcp {
             sockopt::set_tcp_nodelay(&fd, true)?;
             super::sys::set_not_sent_low_water(&fd, NOT_SENT);
@@ -284,15 +299,15 @@ impl Effects for World {
     }
 
     fn open_datagrams(&mut self, token: Token, ipv4: bool) -> Result<(), ConnectError> {
-        open(Proto::Udp, ipv4, self.mark)
+        open(Proto::Udp, ipv4, &self.bypass)
             .and_then(|fd| self.hold(token, Proto::Udp, ipv4, fd))
             .map_err(connect_error)
     }
 
     fn send_to(&mut self, token: Token, bytes: &[u8], to: SocketAddr) -> Sent {
-        let mark = self.mark;
+        let bypass = self.bypass.clone();
         match self.conn_mut(token) {
-            Some(conn) => conn.send_datagram(bytes, Some(to), mark),
+            Some(conn) => conn.send_datagram(bytes, Some(to), &bypass),
             None => Sent::Failed,
         }
     }
@@ -347,10 +362,10 @@ impl Effects for World {
     }
 
     fn send(&mut self, token: Token, bytes: &[u8]) -> Sent {
-        let mark = self.mark;
+        let bypass = self.bypass.clone();
         let Some(conn) = self.conn_mut(token) else { return Sent::Failed };
         if conn.proto != Proto::Tcp {
-            return conn.send_datagram(bytes, None, mark);
+            return conn.send_datagram(bytes, None, &bypass);
         }
         match send(&conn.fd, bytes, SendFlags::NOSIGNAL) {
             Ok(len) => Sent::Bytes(len),

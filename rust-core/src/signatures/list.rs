@@ -56,6 +56,20 @@ codes!(
     }
 );
 
+/// The host of what somebody typed or pasted: lower case, without scheme, user, port, path and
+/// trailing dot.
+pub fn host_of(input: &str) -> String {
+    let input = input.trim();
+    let rest = input.split_once("://").map_or(input, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let host = match host.split_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => host,
+    };
+    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
+}
+
 /// The columns of a list, in their order.
 pub const COLUMNS: [&str; 8] =
     ["host", "owner", "category", "default", "side_effect", "protocol", "source", "licence"];

@@ -8,7 +8,7 @@ mod compile;
 mod list;
 mod table;
 
-pub use list::{COLUMNS, Category, List, ListError, Listing, Rule, SHARED, parse_list};
+pub use list::{COLUMNS, Category, List, ListError, Listing, Rule, SHARED, host_of, parse_list};
 pub(crate) use list::{HOST, is_pattern};
 pub use table::{HostTable, RuleId, TableError};
 

@@ -5,7 +5,7 @@ use crate::app::{self, Wire};
 use crate::store;
 use muzzle::engine::{Config, Engine, Owner, Reach, Rules};
 use muzzle::event::{Protocol, State, Verdict};
-use muzzle::io::{DataPlane, Owners, Parts};
+use muzzle::io::{Bypass, DataPlane, Owners, Parts};
 use muzzle::policy::Policy;
 use muzzle::signatures::HostTable;
 use muzzle::store::{Config as StoreConfig, Filter, Reader, Writer};
@@ -61,7 +61,7 @@ pub(crate) fn all(folder: &Path, data: &Path) -> String {
         tun: ours.into(),
         engine: Engine::new(config, rules),
         resolvers: vec![upstream],
-        mark: None,
+        bypass: Bypass::Anyway,
         owners: Box::new(ByPort),
         records: Box::new(move |record| {
             sender.send(record);
