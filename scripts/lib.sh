@@ -81,6 +81,10 @@ missing_packages() {
     command -v aarch64-linux-gnu-gcc >/dev/null || printf '%s\n' gcc-aarch64-linux-gnu libc6-dev-arm64-cross
     command -v arm-linux-gnueabi-gcc >/dev/null || printf '%s\n' gcc-arm-linux-gnueabi libc6-dev-armel-cross
   fi
+  if wants jvm "$@"; then
+    command -v javac >/dev/null || echo openjdk-17-jdk-headless
+    command -v nm >/dev/null || echo binutils
+  fi
 }
 
 install_packages() {

@@ -6,7 +6,7 @@
 //!   [`http`], [`decode`], [`signatures`], [`limits`];
 //! - ring 1, state without I/O, `now` is an argument: [`policy`], [`names`], [`tcp`], [`flow`],
 //!   [`engine`];
-//! - ring 2, effects: [`io`], [`store`], [`export`], [`cli`].
+//! - ring 2, effects: [`io`], [`store`], [`export`], [`service`], [`bridge`], `jni`, [`cli`].
 
 pub mod decode;
 pub mod dns;
@@ -24,8 +24,12 @@ pub mod names;
 pub mod policy;
 pub mod tcp;
 
+pub mod bridge;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod export;
 pub mod io;
+#[cfg(feature = "jni")]
+pub mod jni;
+pub mod service;
 pub mod store;

@@ -39,6 +39,8 @@ const LOGGED: &[(&str, &str)] = &[
         "store/ingest.rs",
         r#"log::error!("store: a decoder panicked; its request is kept undecoded""#,
     ),
+    ("io/mod.rs", r#"log::warn!("the upstream resolvers stay as they are: {error}""#),
+    ("jni/logcat.rs", r#"log::error!("a panic at {place}; please report it""#),
     ("store/writer.rs", r#"log::warn!("store: {records} records lost: {error}""#),
     ("store/writer.rs", r#"log::info!("store: {what}: {events} events deleted""#),
     ("store/writer.rs", r#"log::warn!("store: {what}: {error}""#),

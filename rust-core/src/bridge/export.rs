@@ -1,0 +1,117 @@
+//! Exports through a descriptor that the app opened, and what they would be like.
+
+use super::query::versioned;
+use super::{Code, Core, Fault, ask, fault};
+use crate::export::{self, Format};
+use crate::store::{Filter, Reader};
+use serde_json::json;
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::time::{Duration, Instant};
+
+/// How often whoever waits for an export is told.
+const TELL: Duration = Duration::from_millis(200);
+/// Events that an estimate looks at.
+const SAMPLE: u64 = 100;
+
+impl Core {
+    /// Writes the events that were asked for to a file; `progress` is told how many of how many,
+    /// and cancels by `false`.
+    ///
+    /// # Errors
+    /// `cancelled`, `unsupported`, `output-full`, `output-failed`, and those of a query.
+    pub fn export(
+        &self,
+        file: File,
+        text: &str,
+        progress: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<String, Fault> {
+        self.open()?;
+        let (format, filter) = form(ask::parse(text)?)?;
+        // A connection of its own: a long export keeps nobody waiting.
+        let reader = Reader::open(&self.db)?;
+        let total = reader.count(&filter)?;
+        let cancelled = Cell::new(!progress(0, total));
+        let mut out = Counted { to: &file, bytes: 0, cancelled: &cancelled };
+        let mut told = Instant::now();
+        let outcome = export::to_writer(&reader, &filter, format, &mut out, &mut |done| {
+            if told.elapsed() >= TELL {
+                told = Instant::now();
+                cancelled.set(cancelled.get() || !progress(done, total) || self.open().is_err());
+            }
+        });
+        let bytes = out.bytes;
+        if cancelled.get() {
+            self.open()?;
+            return Err(Fault::new(Code::Cancelled, "the export was cancelled"));
+        }
+        let events = outcome?;
+        keep(&file).map_err(|error| Fault::new(fault::output_code(&error), error))?;
+        progress(events, total);
+        versioned(&json!({"events": events, "bytes": bytes}))
+    }
+}
+
+/// Onto the disk, where the target is a file.
+fn keep(file: &File) -> io::Result<()> {
+    match file.sync_all() {
+        // A pipe or a provider's stream knows no disk.
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
+            Ok(())
+        }
+        outcome => outcome,
+    }
+}
+
+fn form(asked: ask::Export) -> Result<(Format, Filter), Fault> {
+    let unsupported = |what| Fault::new(Code::Unsupported, what);
+    let format = asked.format.parse().map_err(|_| unsupported("this format"))?;
+    if asked.redact {
+        return Err(unsupported("redaction"));
+    }
+    Ok((format, asked.filter.try_into()?))
+}
+
+/// Counts bytes, and refuses more once it is cancelled.
+struct Counted<'a, W> {
+    to: W,
+    bytes: u64,
+    cancelled: &'a Cell<bool>,
+}
+
+impl<W: Write> Write for Counted<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.cancelled.get() {
+            return Err(io::Error::other("cancelled"));
+        }
+        let count = self.to.write(bytes)?;
+        self.bytes += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+/// How many events an export would hold and about how many bytes, from its newest ones.
+pub(super) fn size(reader: &Reader, asked: ask::Export) -> Result<String, Fault> {
+    let (format, filter) = form(asked)?;
+    let events = reader.count(&filter)?;
+    let sample = Filter { newest_first: true, limit: Some(SAMPLE), ..filter };
+    let cancelled = Cell::new(false);
+    let mut out = Counted { to: io::sink(), bytes: 0, cancelled: &cancelled };
+    let written = export::to_writer(reader, &sample, format, &mut out, &mut |_| {})?;
+    let bytes = if written == events { out.bytes } else { out.bytes / written.max(1) * events };
+    versioned(&json!({"events": events, "bytes": bytes}))
+}
+
+/// The newest event that fits, as it would be written.
+pub(super) fn preview(reader: &Reader, asked: ask::Export) -> Result<String, Fault> {
+    let (format, filter) = form(asked)?;
+    let newest = Filter { newest_first: true, limit: Some(1), ..filter };
+    let mut out = Vec::new();
+    export::to_writer(reader, &newest, format, &mut out, &mut |_| {})?;
+    versioned(&json!({"text": String::from_utf8_lossy(&out)}))
+}
