@@ -9,8 +9,11 @@ use std::time::Duration;
 pub const PACKET: usize = 65_535;
 /// MTU of the TUN: apps send segments of this size, so a read carries more (data-plane rule 4).
 pub const TUN_MTU: u16 = 9000;
-/// Packets read from the TUN before upstream sockets get a turn.
-pub const TUN_BATCH: usize = 64;
+/// Packets read from the TUN, or answers from a resolver, before upstream sockets get a turn.
+pub const TUN_BATCH: usize = 256;
+/// The same in bytes. A bound by count alone would cut what each of many uploads has in the queue
+/// into small pieces where the MTU is small.
+pub const TUN_BATCH_BYTES: usize = 64 * TUN_MTU as usize;
 /// Bytes one flow may move in one turn, each way, before other flows get theirs.
 pub const PUMP_BUDGET: usize = 64 * 1024;
 /// Bytes that all flows which move much may move before the others are looked at again: what an

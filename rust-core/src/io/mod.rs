@@ -224,10 +224,17 @@ impl DataPlane {
     }
 
     fn read_packets(&mut self, now: Now, buffer: &mut [u8]) -> Result<(), Errno> {
+        let mut bytes = 0;
         for _ in 0..limits::TUN_BATCH {
             match self.world.read_packet(buffer) {
                 Ok(0) | Err(Errno::AGAIN) => break,
-                Ok(len) => self.engine.handle_packet(now, &buffer[..len], &mut self.world),
+                Ok(len) => {
+                    self.engine.handle_packet(now, &buffer[..len], &mut self.world);
+                    bytes += len;
+                    if bytes >= limits::TUN_BATCH_BYTES {
+                        break;
+                    }
+                }
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno),
             }

@@ -232,9 +232,14 @@ impl Sim {
             busy = true;
             self.handle(now, event);
         }
+        let mut bytes = 0;
         for _ in 0..muzzle::limits::TUN_BATCH {
+            if bytes >= muzzle::limits::TUN_BATCH_BYTES {
+                break;
+            }
             let Some(packet) = self.to_engine.pop_front() else { break };
             busy = true;
+            bytes += packet.len();
             self.engine.handle_packet(now, &packet, &mut self.world);
         }
         busy |= self.engine.deadline().is_some_and(|at| at <= now.mono_us);
