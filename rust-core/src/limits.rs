@@ -25,6 +25,12 @@ pub const SMALL_TURN: u64 = 16 * 1024;
 /// Receive and send buffer of one TCP flow, bytes each. Pages are touched only by data. The
 /// largest window that two bits of scale can say: [`crate::tcp`] says why not four bytes more.
 pub const TCP_BUFFER: usize = 65_535 << 2;
+/// Buffers that all TCP flows together have touched, bytes; while it is more, new flows get
+/// [`SMALL_BUFFER`].
+pub const TOUCHED: usize = 32 * 1024 * 1024;
+/// Receive and send buffer of a flow that begins when much is touched, bytes each: the largest
+/// window without a scale.
+pub const SMALL_BUFFER: usize = 65_535;
 /// Packets that the TUN queues for us (its `txqueuelen`); the kernel drops what comes on top.
 pub const TUN_QUEUE: u32 = 500;
 /// Segments that the apps may send in all before they hear from us again; what is no data needs

@@ -5,9 +5,11 @@
 //! so each connection has a set of its own and costs the same among ten thousand as alone.
 
 mod device;
+mod touched;
 mod window;
 
-use crate::limits::{PACKET, SPARE_BYTES, SPARE_SOCKETS, TCP_BUFFER, TCP_TIMEOUT};
+use crate::limits::{PACKET, SMALL_BUFFER, SPARE_BYTES, SPARE_SOCKETS};
+use crate::limits::{TCP_BUFFER, TCP_TIMEOUT, TOUCHED};
 use device::Port;
 use smoltcp::iface::{Config, Interface, PollResult, SocketHandle, SocketSet};
 use smoltcp::phy::{Checksum, DeviceCapabilities, Medium};
@@ -17,15 +19,17 @@ use smoltcp::wire::TcpPacket;
 use smoltcp::wire::{HardwareAddress, IpEndpoint, IpListenEndpoint, Ipv4Packet, Ipv6Packet};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use touched::Touched;
 use window::{Window, Windows};
 
 /// The window of a SYN is not scaled, but smoltcp 0.14 takes it for scaled until it has sent
 /// another: it then accepts bytes for which its buffer has no room, and panics when they join the
 /// stream. So the largest window that can be said, scaled, must fit the buffer.
-const _: () = {
-    let scale = (usize::BITS - TCP_BUFFER.leading_zeros()).saturating_sub(16);
-    assert!((u16::MAX as usize) << scale <= TCP_BUFFER);
-};
+const fn fits(buffer: usize) -> bool {
+    let scale = (usize::BITS - buffer.leading_zeros()).saturating_sub(16);
+    (u16::MAX as usize) << scale <= buffer
+}
+const _: () = assert!(fits(TCP_BUFFER) && fits(SMALL_BUFFER));
 
 /// Takes packets for the apps.
 pub trait PacketSink {
@@ -41,6 +45,8 @@ pub struct Stack {
     caps: DeviceCapabilities,
     out: Vec<u8>,
     windows: Windows,
+    /// Bytes of buffers that hold, or held, something; those of spare connections, too.
+    touched: usize,
     /// Connections that are over, for their buffers.
     spare: Vec<Socket>,
 }
@@ -50,6 +56,7 @@ pub struct Socket {
     set: SocketSet<'static>,
     handle: SocketHandle,
     window: Window,
+    touched: Touched,
     /// One side broke the connection off: bytes that wait here are of no use any more.
     broken: bool,
     /// Both ends are told, and the app's last bytes wait here: nothing more is written.
@@ -86,7 +93,7 @@ impl Stack {
         };
         let mut iface = Interface::new(config, &mut port, Instant::ZERO);
         iface.set_any_ip(true);
-        Self { iface, caps, out, windows: Windows::default(), spare: Vec::new() }
+        Self { iface, caps, out, windows: Windows::default(), touched: 0, spare: Vec::new() }
     }
 
     /// The connection that begins with this SYN to `local`, the address that the app wants to
@@ -98,7 +105,7 @@ impl Stack {
         syn: &[u8],
         sink: &mut dyn PacketSink,
     ) -> Option<Socket> {
-        let mut socket = self.spare.pop().unwrap_or_else(Socket::new);
+        let mut socket = self.spare.pop().unwrap_or_else(|| self.new_socket());
         let endpoint = IpEndpoint::from(local);
         let listen = IpListenEndpoint { addr: Some(endpoint.addr), port: endpoint.port };
         socket.tcp().listen(listen).ok()?;
@@ -108,6 +115,14 @@ impl Stack {
         Some(socket)
     }
 
+    /// A connection with new buffers: small ones where much is touched already.
+    fn new_socket(&mut self) -> Socket {
+        let size = if self.touched < TOUCHED { TCP_BUFFER } else { SMALL_BUFFER };
+        let mut socket = Socket::new(size);
+        self.touched += socket.touched.grown();
+        socket
+    }
+
     /// Takes back a connection that is over and moved so many bytes. The next one may have its
     /// buffers: to map and unmap them costs as much as a short connection's own packets.
     pub fn give_back(&mut self, mut socket: Socket, moved: u64) {
@@ -115,7 +130,9 @@ impl Stack {
         let waiting = socket.tcp_ref().recv_queue() + socket.tcp_ref().send_queue();
         if moved + waiting as u64 <= SPARE_BYTES && self.spare.len() < SPARE_SOCKETS {
             socket.tcp().abort();
-            self.spare.push(Socket::fresh(socket.set, socket.handle));
+            self.spare.push(Socket::fresh(socket.set, socket.handle, socket.touched));
+        } else {
+            self.touched -= socket.touched.bytes();
         }
     }
 
@@ -138,7 +155,10 @@ impl Stack {
             allowed,
         };
         self.iface.poll_ingress_single(Instant::from_micros(now_us), &mut port, &mut to.set);
-        if to.tcp_ref().recv_queue() > held {
+        let held_now = to.tcp_ref().recv_queue();
+        if held_now > held {
+            to.touched.received(held_now - held);
+            self.touched += to.touched.grown();
             self.windows.join(now_us, &mut to.window);
         } else {
             self.windows.count(&mut to.window);
@@ -154,6 +174,7 @@ impl Stack {
             // At the end of TIME-WAIT smoltcp would throw the app's last bytes away.
             return;
         }
+        self.touched += from.touched.grown();
         let allowed = self.windows.allowed(now_us, &mut from.window);
         let mut port = Port {
             packet: None,
@@ -201,22 +222,23 @@ impl PacketSink for Nowhere {
 }
 
 impl Socket {
-    fn new() -> Self {
-        let buffer = || tcp::SocketBuffer::new(vec![0; TCP_BUFFER]);
+    fn new(size: usize) -> Self {
+        let buffer = || tcp::SocketBuffer::new(vec![0; size]);
         let mut socket = tcp::Socket::new(buffer(), buffer());
         socket.set_nagle_enabled(false);
         socket.set_ack_delay(None);
         let mut set = SocketSet::new(Vec::with_capacity(1));
         let handle = set.add(socket);
-        Self::fresh(set, handle)
+        Self::fresh(set, handle, Touched::new(size))
     }
 
     /// A connection of which nothing has happened yet.
-    fn fresh(set: SocketSet<'static>, handle: SocketHandle) -> Self {
+    fn fresh(set: SocketSet<'static>, handle: SocketHandle, touched: Touched) -> Self {
         Self {
             set,
             handle,
             window: Window::default(),
+            touched,
             broken: false,
             silent: false,
             finishing: false,
@@ -274,7 +296,11 @@ impl Socket {
 
     /// Lends room for bytes to the app; `f` says how many it filled.
     pub fn send<R>(&mut self, f: impl FnOnce(&mut [u8]) -> (usize, R)) -> Option<R> {
-        self.tcp().send(f).ok()
+        let before = self.tcp_ref().send_queue();
+        let result = self.tcp().send(f).ok();
+        let after = self.tcp_ref().send_queue();
+        self.touched.queued(before, after);
+        result
     }
 
     /// No more bytes to the app: its end of the stream comes after what is queued.
