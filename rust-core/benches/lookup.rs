@@ -5,9 +5,10 @@
 #![allow(clippy::expect_used)]
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use muzzle::signatures::{Category, HostTable, Listing, Rule};
+use muzzle::signatures::{Category, Choice, HostTable, Imported, Importer, Listing, Rule};
 use std::collections::HashSet;
 use std::hint::black_box;
+use std::sync::Arc;
 
 const NAMES: u64 = 500_000;
 const WORDS: [&str; 16] = [
@@ -68,6 +69,7 @@ fn lookup(c: &mut Criterion) {
         list: "synthetic@1",
     });
     let table = HostTable::from_rules(rules).expect("these names fit");
+    let imported = HostTable::builtin().clone().with_imported(vec![imported(&patterns)]);
     let set: HashSet<_> = (0..NAMES).map(name).collect();
 
     // In an order that is not that of the table. 4096 hosts are more than a phone asks for in a
@@ -87,8 +89,24 @@ fn lookup(c: &mut Criterion) {
         assert!(hosts.iter().all(|h| table.lookup(h).is_some() == expected));
         assert!(hosts.iter().all(|h| listed(&set, h) == expected));
         ask(c, &format!("500k/table/{kind}"), hosts, |host| table.lookup(host).is_some());
+        assert!(hosts.iter().all(|h| imported.lookup(h).is_some() == expected));
+        ask(c, &format!("500k/imported/{kind}"), hosts, |host| imported.lookup(host).is_some());
         ask(c, &format!("500k/set/{kind}"), hosts, |host| listed(&set, host));
     }
+}
+
+/// A list of others with these names.
+fn imported(patterns: &[String]) -> Arc<Imported> {
+    let mut importer = Importer::new(HostTable::builtin());
+    patterns.iter().for_each(|pattern| importer.line(pattern.as_bytes()));
+    let choice = Choice {
+        name: "synthetic".to_owned(),
+        source: "made up".to_owned(),
+        category: Category::Other,
+        listing: Listing::Block,
+    };
+    let (compiled, _) = importer.finish(&choice).expect("these names fit");
+    Arc::new(Imported::open(compiled.to_bytes()).expect("what was just made"))
 }
 
 /// The lists that are compiled in.

@@ -6,7 +6,7 @@
 //!   [`http`], [`decode`], [`signatures`], [`limits`];
 //! - ring 1, state without I/O, `now` is an argument: [`policy`], [`names`], [`tcp`], [`flow`],
 //!   [`engine`];
-//! - ring 2, effects: [`io`], [`store`], [`export`], [`service`], [`bridge`], `jni`, [`cli`].
+//! - ring 2, effects: [`io`], [`store`], [`export`], [`lists`], [`service`], [`bridge`], `jni`, [`cli`].
 
 pub mod decode;
 pub mod dns;
@@ -31,5 +31,6 @@ pub mod export;
 pub mod io;
 #[cfg(feature = "jni")]
 pub mod jni;
+pub mod lists;
 pub mod service;
 pub mod store;

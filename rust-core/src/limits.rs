@@ -173,5 +173,16 @@ pub const OWN_LISTS: usize = 16;
 /// Longest wait for new events, milliseconds.
 pub const WAIT_MS: u32 = 60_000;
 
+/// Longest line of a list that is imported, bytes.
+pub const LIST_LINE: usize = 4096;
+/// Names of one imported list.
+pub const LIST_NAMES: usize = 1_000_000;
+/// Bytes of a list that is imported.
+pub const LIST_BYTES: u64 = 512 * 1024 * 1024;
+/// Lines of a list that are shown for one reason.
+pub const LIST_SAMPLES: usize = 5;
+/// Imported lists that are in force together.
+pub const LISTS: usize = 15;
+
 /// Policy and signature files, bytes.
 pub const CONFIG_FILE: u64 = 16 * 1024 * 1024;

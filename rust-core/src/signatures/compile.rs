@@ -32,7 +32,7 @@ pub(crate) fn compile<'a>(
     let mut sorts = Sorts::default();
     let numbers: Vec<u32> =
         rules.iter().map(|rule| sorts.number(rule, &mut texts)).collect::<Result<_, _>>()?;
-    let groups = Groups::of(&rules);
+    let groups = Groups::of(&rules, never);
     let words =
         [rules.len(), never, count, sorts.known.len(), groups.runs.len(), groups.prefixes.len()];
     for word in words {
@@ -60,16 +60,18 @@ fn short(number: usize) -> Result<u32, TableError> {
     u32::try_from(number).map_err(|_| TableError::TooLarge)
 }
 
-/// One rule a pattern, the never-rules first, else in the given order.
+/// One rule a pattern and list, the never-rules first, else in the given order. Lists are switched
+/// one by one, so what two of them say is kept.
 fn distinct<'a>(rules: impl IntoIterator<Item = Rule<'a>>) -> Vec<Rule<'a>> {
-    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut places: HashMap<(&str, &str), usize> = HashMap::new();
     let mut kept: Vec<Rule<'a>> = Vec::new();
     for rule in rules {
-        match places.get(rule.pattern).and_then(|&place| kept.get_mut(place)) {
+        let key = (rule.pattern, rule.list);
+        match places.get(&key).and_then(|&place| kept.get_mut(place)) {
             Some(old) if old.listing == Listing::Never && rule.listing != Listing::Never => {}
             Some(old) => *old = rule,
             None => {
-                places.insert(rule.pattern, kept.len());
+                places.insert(key, kept.len());
                 kept.push(rule);
             }
         }
@@ -162,11 +164,14 @@ struct Groups {
 }
 
 impl Groups {
-    fn of(rules: &[Rule<'_>]) -> Self {
+    fn of(rules: &[Rule<'_>], never: usize) -> Self {
         let rules = rules.iter().enumerate();
         let mut prefixes: Vec<_> =
             rules.filter_map(|(n, rule)| Some((Prefix::parse(rule.pattern)?, n))).collect();
-        prefixes.sort_by_key(|(prefix, _)| (u8::MAX - prefix.length, prefix.bits));
+        // Of one prefix the never-rule first, then the latest.
+        prefixes.sort_by_key(|(prefix, n)| {
+            (u8::MAX - prefix.length, prefix.bits, *n >= never, usize::MAX - n)
+        });
         let lengths = prefixes.chunk_by(|(a, _), (b, _)| a.length == b.length);
         let runs = lengths
             .filter_map(|run| run.first().map(|(prefix, _)| (prefix.length, run.len())))

@@ -336,7 +336,7 @@ fn code<T: Copy + std::fmt::Display + std::str::FromStr>(
 }
 
 /// Whether a pattern covers one of [`SHARED`] and everything under it.
-fn shared(pattern: &str) -> bool {
+pub(crate) fn shared(pattern: &str) -> bool {
     pattern.starts_with('.')
         && SHARED.iter().any(|name| {
             name.strip_suffix(pattern.trim_start_matches('.'))

@@ -5,23 +5,20 @@
 
 mod address;
 mod compile;
+mod foreign;
+mod import;
+mod imported;
+mod layers;
 mod list;
 mod table;
 
+pub use foreign::Refusal;
+pub use import::{Choice, Compiled, ImportError, Importer, Report, Sample, Seen};
+pub use imported::{About, Imported, ImportedError};
+pub use layers::HostTable;
 pub use list::{COLUMNS, Category, List, ListError, Listing, Rule, SHARED, host_of, parse_list};
 pub(crate) use list::{HOST, is_pattern};
-pub use table::{HostTable, RuleId, TableError};
-
-use std::borrow::Cow;
-
-impl HostTable {
-    /// The lists of `signatures/`, as the build script compiled them.
-    pub fn builtin() -> &'static Self {
-        static BYTES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hosts.bin"));
-        static TABLE: HostTable = HostTable::open(Cow::Borrowed(BYTES));
-        &TABLE
-    }
-}
+pub use table::{RuleId, TableError};
 
 #[cfg(test)]
 mod tests {

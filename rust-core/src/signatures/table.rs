@@ -53,7 +53,7 @@ pub(super) const ENTRY: usize = 5;
 
 /// All rules, found by host.
 #[derive(Clone, Debug)]
-pub struct HostTable {
+pub(super) struct RuleTable {
     bytes: Cow<'static, [u8]>,
     seed: u64,
     rules: u32,
@@ -68,14 +68,16 @@ pub struct HostTable {
 }
 
 /// What a walk over a host's suffixes has found so far.
-#[derive(Clone, Copy)]
-struct Hit {
-    rule: u32,
-    never: bool,
-    exact: bool,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Hit {
+    pub(super) rule: u32,
+    pub(super) never: bool,
+    pub(super) exact: bool,
+    /// Of the name, without a leading dot.
+    pub(super) length: usize,
 }
 
-impl HostTable {
+impl RuleTable {
     /// A table over bytes that `compile` made.
     pub(super) const fn open(bytes: Cow<'static, [u8]>) -> Self {
         let head = match &bytes {
@@ -94,51 +96,37 @@ impl HostTable {
         Self { bytes, seed, rules, never, mask, rules_at, sorts_at, runs, runs_at, texts_at }
     }
 
-    /// A table of any rules, their patterns as [`super::parse_list`] gives them. Of two rules with
-    /// one pattern the later wins, unless only the earlier is [`Listing::Never`].
-    pub fn from_rules<'a>(rules: impl IntoIterator<Item = Rule<'a>>) -> Result<Self, TableError> {
-        super::compile::compile(rules).map(|bytes| Self::open(Cow::Owned(bytes)))
-    }
-
-    /// The rule that speaks about a host: lower case, without a trailing dot.
+    /// The rule that speaks about a host: lower case, without a trailing dot. Lists of the names
+    /// in `off` are passed over.
     ///
     /// A rule that is never blocked beats the others; then an exact one beats a suffix, and a
     /// longer suffix a shorter one. Costs one probe a label and allocates nothing.
-    pub fn lookup(&self, host: &str) -> Option<RuleId> {
-        let name = host.as_bytes();
-        if name.len() > HOST {
-            return None;
-        }
+    pub(super) fn find(&self, name: &[u8], off: &[String]) -> Option<Hit> {
         let bytes: &[u8] = &self.bytes;
         let mut best = None;
-        let mut hash = Hash::new(self.seed);
-        let mut labels = 0;
-        for (at, &byte) in name.iter().enumerate().rev() {
-            if byte != b'.' {
-                hash.push(byte);
-                continue;
-            }
-            labels += 1;
-            hash.end_label();
-            // No rule has a single label.
-            if labels > 1 {
-                self.probe(bytes, hash.0, name.get(at + 1..)?, false, &mut best);
-            }
-        }
-        hash.end_label();
-        self.probe(bytes, hash.0, name, true, &mut best);
-        best.map(|hit| RuleId(hit.rule))
+        each_suffix(self.seed, name, |hash, suffix, whole| {
+            self.probe(bytes, hash, suffix, whole, off, &mut best);
+        });
+        best
     }
 
     /// Offers every rule of one name to `best`. `whole`: the name is the host and no suffix of it.
     #[inline]
-    fn probe(&self, bytes: &[u8], hash: u64, name: &[u8], whole: bool, best: &mut Option<Hit>) {
+    fn probe(
+        &self,
+        bytes: &[u8],
+        hash: u64,
+        name: &[u8],
+        whole: bool,
+        off: &[String],
+        best: &mut Option<Hit>,
+    ) {
         let at = HEAD + (bucket(hash) & self.mask) * BUCKET;
         let Some(content) = bytes.get(at..).and_then(|b| b.first_chunk()) else { return };
         let content = u64::from_le_bytes(*content);
         let wanted = filter(hash);
         if (content >> 32) as u32 & wanted == wanted {
-            self.compare(bytes, content as u32, name, whole, best);
+            self.compare(bytes, content as u32, name, whole, off, best);
         }
     }
 
@@ -149,6 +137,7 @@ impl HostTable {
         offset: u32,
         name: &[u8],
         whole: bool,
+        off: &[String],
         best: &mut Option<Hit>,
     ) -> Option<()> {
         let (&count, mut rest) = bytes.get(self.texts_at + offset as usize..)?.split_first()?;
@@ -157,8 +146,8 @@ impl HostTable {
             rest = rest.get(ENTRY + pattern.len()..)?;
             let exact = pattern.len() == name.len();
             let fits = if exact { whole } else { pattern.len() == name.len() + 1 };
-            if fits && pattern.ends_with(name) {
-                let hit = Hit { rule, never: rule < self.never, exact };
+            if fits && pattern.ends_with(name) && !self.is_off(rule, off) {
+                let hit = Hit { rule, never: rule < self.never, exact, length: name.len() };
                 if best.is_none_or(|b| (hit.never, hit.exact) >= (b.never, b.exact)) {
                     *best = Some(hit);
                 }
@@ -167,10 +156,16 @@ impl HostTable {
         Some(())
     }
 
-    /// The rule that speaks about an address.
+    /// Whether a rule's list is one of these. What is never blocked is not switched.
+    fn is_off(&self, rule: u32, off: &[String]) -> bool {
+        let list = || self.rule(rule).list.split('@').next().unwrap_or_default();
+        rule >= self.never && off.iter().any(|name| name == list())
+    }
+
+    /// The rule that speaks about an address. Lists of the names in `off` are passed over.
     ///
     /// A rule that is never blocked beats the others; then a longer prefix a shorter one.
-    pub fn lookup_address(&self, addr: IpAddr) -> Option<RuleId> {
+    pub(super) fn find_address(&self, addr: IpAddr, off: &[String]) -> Option<u32> {
         let wanted = bits(addr);
         let mut prefixes_at = self.runs_at + self.runs * RUN;
         let mut best = None;
@@ -180,20 +175,20 @@ impl HostTable {
             let end = prefixes_at + u32_at(&self.bytes, at + 4)? as usize * PREFIX;
             let prefixes = self.bytes.get(prefixes_at..end)?;
             prefixes_at = end;
-            let Some(rule) = find(prefixes, wanted & mask(length)) else { continue };
+            let mut rules = same(prefixes, wanted & mask(length)).filter(|r| !self.is_off(*r, off));
+            let Some(rule) = rules.next() else { continue };
             if rule < self.never {
-                return Some(RuleId(rule));
+                return Some(rule);
             }
-            best = best.or(Some(RuleId(rule)));
+            best = best.or(Some(rule));
         }
         best
     }
 
-    /// The rule of an id that [`Self::lookup`] or [`Self::lookup_address`] gave. An id of another table may give an empty rule
-    /// that allows.
-    pub fn rule(&self, id: RuleId) -> Rule<'_> {
+    /// The rule of a number; an empty one that allows where there is none.
+    pub(super) fn rule(&self, number: u32) -> Rule<'_> {
         let read = || {
-            let record = self.rules_at + id.0 as usize * RULE;
+            let record = self.rules_at + number as usize * RULE;
             let offset = u32_at(&self.bytes, record)?;
             let sort = self.sorts_at + u32_at(&self.bytes, record + 4)? as usize * SORT;
             let (_, pattern) = entry(self.bytes.get(self.texts_at + offset as usize..)?)?;
@@ -215,7 +210,7 @@ impl HostTable {
                 protocol: Protocol::ALL.get(code(2)?).copied(),
             })
         };
-        let known = (id.0 < self.rules).then(read).flatten();
+        let known = (number < self.rules).then(read).flatten();
         known.unwrap_or(Rule {
             pattern: "",
             owner: "",
@@ -229,20 +224,41 @@ impl HostTable {
         })
     }
 
-    /// Every rule, those that are never blocked first.
-    pub fn rules(&self) -> impl Iterator<Item = Rule<'_>> {
-        (0..self.rules).map(|id| self.rule(RuleId(id)))
-    }
-
     /// How many rules there are.
-    pub fn len(&self) -> usize {
-        self.rules as usize
+    pub(super) fn len(&self) -> u32 {
+        self.rules
     }
+}
 
-    /// Whether there is no rule.
-    pub fn is_empty(&self) -> bool {
-        self.rules == 0
+/// Gives every name of two labels or more that a host ends with, the shortest first and the host
+/// itself last, with its hash and whether it is the host. Nothing for what is too long to be one.
+#[inline]
+pub(super) fn each_suffix<'n>(
+    seed: u64,
+    name: &'n [u8],
+    mut give: impl FnMut(u64, &'n [u8], bool),
+) {
+    if name.len() > HOST {
+        return;
     }
+    let mut hash = Hash::new(seed);
+    let mut labels = 0;
+    for (at, &byte) in name.iter().enumerate().rev() {
+        if byte != b'.' {
+            hash.push(byte);
+            continue;
+        }
+        labels += 1;
+        hash.end_label();
+        // No rule has a single label.
+        if labels > 1
+            && let Some(suffix) = name.get(at + 1..)
+        {
+            give(hash.0, suffix, false);
+        }
+    }
+    hash.end_label();
+    give(hash.0, name, true);
 }
 
 /// For the head, whose size `compile` vouches for; the compiler checks it for the built-in table.
@@ -254,12 +270,16 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
-/// The rule of a prefix among those of one length.
-fn find(prefixes: &[u8], bits: u128) -> Option<u32> {
+/// The rules of a prefix among those of one length, the latest first; those that are never blocked
+/// before the others.
+fn same(prefixes: &[u8], bits: u128) -> impl Iterator<Item = u32> {
     let (prefixes, _) = prefixes.as_chunks::<PREFIX>();
-    let first = |prefix: &[u8; PREFIX]| prefix.first_chunk().map(|b| u128::from_le_bytes(*b));
-    let at = prefixes.binary_search_by_key(&Some(bits), first).ok()?;
-    u32_at(prefixes.get(at)?, PREFIX - 4)
+    let read = |prefix: &[u8; PREFIX]| {
+        Some((u128::from_le_bytes(*prefix.first_chunk()?), u32_at(prefix, PREFIX - 4)?))
+    };
+    let start = prefixes.partition_point(|p| read(p).is_some_and(|(found, _)| found < bits));
+    let rest = prefixes.get(start..).unwrap_or_default();
+    rest.iter().map_while(read).take_while(move |(found, _)| *found == bits).map(|(_, rule)| rule)
 }
 
 /// Number and pattern of the rule whose entry these bytes begin with.
@@ -330,6 +350,7 @@ fn fold(value: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::HostTable;
     use super::*;
 
     fn rule(pattern: &str, listing: Listing) -> Rule<'_> {

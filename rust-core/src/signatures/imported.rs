@@ -1,0 +1,429 @@
+//! A list that somebody else wrote, as one compact block of bytes: up to a million names that share
+//! all else.
+//!
+//! This module never reads a file and never trusts one: the bytes carry their hash, and whatever
+//! they say, a look-up stays within them.
+//!
+//! Little-endian, sections without gaps:
+//!
+//! | section | content |
+//! |---|---|
+//! | head | `MUZLIST` and the version u8; SHA-256 of all that follows |
+//! | sizes | u32 each: bytes of the description, bits of a bucket's number, bytes of the entries |
+//! | description | [`About`] as JSON |
+//! | buckets | offset u32 of the first entry; filter u32: two bits per entry, from its hash |
+//! | entries | by bucket: length u8 and pattern, `@` before an exception |
+//!
+//! A name's bucket is the first bits of its hash. A bucket ends where the next one begins.
+
+use super::table::{Hash, each_suffix, filter};
+use super::{Category, Listing, Rule};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The hash of names begins with this: the same in every file, so that tables share it.
+pub(super) const SEED: u64 = 0x6d75_7a7a_6c65_0001;
+pub(super) const MAGIC: &[u8; 7] = b"MUZLIST";
+pub(super) const VERSION: u8 = 1;
+pub(super) const HEAD: usize = 8 + 32;
+pub(super) const SIZES: usize = 12;
+pub(super) const BUCKET: usize = 8;
+/// Fewest and most bits of a bucket's number.
+pub(super) const BITS: std::ops::RangeInclusive<u32> = 4..=20;
+
+/// What an imported list says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    /// Name and version, `hagezi@1f0c9a2b`; the version comes from the content.
+    pub id: String,
+    /// Where it came from, a file's name.
+    pub source: String,
+    /// What its hosts are for.
+    pub category: Category,
+    /// What happens to them.
+    pub listing: Listing,
+    /// Names that are listed, exceptions not among them.
+    pub names: u32,
+    /// Names that the list leaves alone.
+    pub exceptions: u32,
+}
+
+/// Why bytes are no imported list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImportedError {
+    /// Something else.
+    #[error("no imported list of Muzzle")]
+    NotAList,
+    /// Made by a later Muzzle.
+    #[error("made by another version of Muzzle; import the list again")]
+    Version,
+    /// The bytes end too early, or are not those that were written.
+    #[error("damaged; import the list again")]
+    Damaged,
+}
+
+/// An imported list.
+#[derive(Debug)]
+pub struct Imported {
+    bytes: Vec<u8>,
+    about: About,
+    /// By how much a hash is shifted to get the bucket.
+    shift: u32,
+    buckets_at: usize,
+    entries_at: usize,
+}
+
+/// What a list says about a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Where the entry is.
+    pub(super) entry: u32,
+    pub(super) exact: bool,
+    /// Of the name, without a leading dot.
+    pub(super) length: usize,
+}
+
+impl Imported {
+    /// Checks bytes that [`super::Importer`] made.
+    pub fn open(bytes: Vec<u8>) -> Result<Self, ImportedError> {
+        let rest = bytes.strip_prefix(MAGIC).ok_or(ImportedError::NotAList)?;
+        let (&version, rest) = rest.split_first().ok_or(ImportedError::Damaged)?;
+        if version != VERSION {
+            return Err(ImportedError::Version);
+        }
+        let (hash, body) = rest.split_first_chunk::<32>().ok_or(ImportedError::Damaged)?;
+        if *hash != *Sha256::digest(body) {
+            return Err(ImportedError::Damaged);
+        }
+        let read = || {
+            let described = u32_at(body, 0)? as usize;
+            let bits = u32_at(body, 4).filter(|bits| BITS.contains(bits))?;
+            let about =
+                serde_json::from_slice(body.get(SIZES..SIZES.checked_add(described)?)?).ok()?;
+            let buckets_at = HEAD + SIZES + described;
+            let entries_at = buckets_at + (1 << bits) * BUCKET;
+            let whole = entries_at.checked_add(u32_at(body, 8)? as usize)?;
+            (whole == bytes.len()).then_some((about, 64 - bits, buckets_at, entries_at))
+        };
+        let (about, shift, buckets_at, entries_at) = read().ok_or(ImportedError::Damaged)?;
+        Ok(Self { about, shift, buckets_at, entries_at, bytes })
+    }
+
+    /// What the list says of itself.
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// The name without the version.
+    pub fn name(&self) -> &str {
+        self.about.id.split('@').next().unwrap_or_default()
+    }
+
+    /// The entry that speaks about a host; none where an exception does.
+    pub(super) fn lookup(&self, name: &[u8]) -> Option<Found> {
+        let (mut best, mut excepted) = (None, false);
+        each_suffix(SEED, name, |hash, suffix, whole| {
+            self.probe(hash, suffix, whole, &mut best, &mut excepted);
+        });
+        best.filter(|_| !excepted)
+    }
+
+    /// Offers every entry of one name.
+    #[inline]
+    fn probe(
+        &self,
+        hash: u64,
+        name: &[u8],
+        whole: bool,
+        best: &mut Option<Found>,
+        excepted: &mut bool,
+    ) {
+        let at = self.buckets_at + (hash >> self.shift) as usize * BUCKET;
+        let Some(content) = self.bytes.get(at..).and_then(|bytes| bytes.first_chunk()) else {
+            return;
+        };
+        let content = u64::from_le_bytes(*content);
+        let wanted = filter(hash);
+        if (content >> 32) as u32 & wanted == wanted {
+            self.compare(at, content as u32, name, whole, best, excepted);
+        }
+    }
+
+    /// Goes through the entries of a bucket; the importer bounds their number.
+    fn compare(
+        &self,
+        bucket_at: usize,
+        start: u32,
+        name: &[u8],
+        whole: bool,
+        best: &mut Option<Found>,
+        excepted: &mut bool,
+    ) -> Option<()> {
+        let next = bucket_at + BUCKET;
+        let end = if next < self.entries_at {
+            u32_at(&self.bytes, next)?
+        } else {
+            u32::try_from(self.bytes.len() - self.entries_at).ok()?
+        };
+        let mut at = start;
+        while at < end {
+            let entry = self.entry(at)?;
+            let (exception, pattern) = match entry.strip_prefix(b"@") {
+                Some(pattern) => (true, pattern),
+                None => (false, entry),
+            };
+            let exact = pattern.len() == name.len();
+            let fits = if exact { whole } else { pattern.len() == name.len() + 1 };
+            if fits && pattern.ends_with(name) {
+                *excepted |= exception;
+                let found = Found { entry: at, exact, length: name.len() };
+                if best.is_none_or(|b| (exact, name.len()) >= (b.exact, b.length)) {
+                    *best = Some(found);
+                }
+            }
+            at += 1 + entry.len() as u32;
+        }
+        Some(())
+    }
+
+    fn entry(&self, at: u32) -> Option<&[u8]> {
+        let (&length, rest) = self.bytes.get(self.entries_at + at as usize..)?.split_first()?;
+        rest.get(..usize::from(length))
+    }
+
+    /// The rule of an entry that [`Self::lookup`] gave.
+    pub(super) fn rule(&self, entry: u32) -> Option<Rule<'_>> {
+        Some(Rule {
+            pattern: std::str::from_utf8(self.entry(entry)?).ok()?,
+            owner: "not stated",
+            category: self.about.category,
+            listing: self.about.listing,
+            side_effect: "",
+            protocol: None,
+            source: &self.about.source,
+            licence: "not stated",
+            list: &self.about.id,
+        })
+    }
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+/// The hash of a name.
+pub(super) fn hash(name: &[u8]) -> u64 {
+    Hash::of(SEED, name)
+}
+
+/// The bits that an entry sets in its bucket's filter.
+pub(super) fn filter_of(entry: &[u8]) -> u32 {
+    let pattern = entry.strip_prefix(b"@").unwrap_or(entry);
+    filter(hash(pattern.strip_prefix(b".").unwrap_or(pattern)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Choice, HostTable, ImportError, Importer, Refusal, Report, Sample};
+    use super::*;
+    use crate::limits;
+
+    fn choice() -> Choice {
+        let (name, source) = ("mine".to_owned(), "mine.txt".to_owned());
+        Choice { name, source, category: Category::Ads, listing: Listing::Block }
+    }
+
+    fn import(text: &str) -> Result<(Vec<u8>, Report), ImportError> {
+        let mut importer = Importer::new(HostTable::builtin());
+        text.split_inclusive('\n').for_each(|line| importer.line(line.as_bytes()));
+        importer.finish(&choice()).map(|(compiled, report)| (compiled.to_bytes(), report))
+    }
+
+    fn open(text: &str) -> Imported {
+        Imported::open(import(text).unwrap().0).unwrap()
+    }
+
+    fn found<'a>(list: &'a Imported, host: &str) -> Option<&'a str> {
+        let found = list.lookup(host.as_bytes())?;
+        list.rule(found.entry).map(|rule| rule.pattern)
+    }
+
+    #[test]
+    fn names_are_found_as_the_list_means_them() {
+        let list = open(
+            "0.0.0.0 exact.example.com\n||under.example.com^\n@@||good.under.example.com^\n\
+             a.b.under.example.com\n*.wild.example.com\n||both.example.com^\nboth.example.com\n",
+        );
+        for (host, expected) in [
+            ("exact.example.com", Some("exact.example.com")),
+            ("a.exact.example.com", None),
+            ("under.example.com", Some(".under.example.com")),
+            ("x.under.example.com", Some(".under.example.com")),
+            ("a.b.under.example.com", Some("a.b.under.example.com")),
+            ("good.under.example.com", None),
+            ("x.good.under.example.com", None),
+            ("notgood.under.example.com", Some(".under.example.com")),
+            ("wild.example.com", Some(".wild.example.com")),
+            ("both.example.com", Some("both.example.com")),
+            ("x.both.example.com", Some(".both.example.com")),
+            ("example.com", None),
+            ("com", None),
+            ("", None),
+        ] {
+            assert_eq!(found(&list, host), expected, "{host}");
+        }
+        let about = list.about();
+        assert_eq!((about.names, about.exceptions, list.name()), (6, 1, "mine"));
+        let rule = list.rule(list.lookup(b"exact.example.com").unwrap().entry).unwrap();
+        assert_eq!((rule.category, rule.listing), (Category::Ads, Listing::Block));
+        assert_eq!((rule.list, rule.source), (&*about.id, "mine.txt"));
+    }
+
+    #[test]
+    fn thousands_of_names_are_found_and_no_others() {
+        let name = |n: u32| format!("n{}.{}.example.com", n, n % 97);
+        let text: String = (0..20_000).map(|n| format!("{}\n", name(n))).collect();
+        let list = open(&text);
+        for n in 0..20_000 {
+            assert_eq!(found(&list, &name(n)), Some(&*name(n)));
+            assert_eq!(found(&list, &name(n + 20_000)), None);
+        }
+    }
+
+    #[test]
+    fn what_was_taken_and_what_was_not_is_told_with_its_lines() {
+        let text = "# head\na.example.com\nA.example.com.\nb c\n\n0.0.0.0 x.example.com y..z\n\
+                    ||account.xiaomi.com^\n||example.com^$popup\nupdate.intl.miui.com\n";
+        let (_, report) = import(text).unwrap();
+        assert_eq!((report.lines, report.names, report.exceptions), (9, 4, 0));
+        let seen = |count, line, text: &str| {
+            let samples = vec![Sample { line, text: text.to_owned() }];
+            super::super::Seen { count, samples }
+        };
+        assert_eq!(report.duplicates, seen(1, 3, "a.example.com"));
+        assert_eq!(report.never.count, 2);
+        let never: Vec<_> = report.never.samples.iter().map(|s| (s.line, &*s.text)).collect();
+        assert_eq!(never, [(7, ".account.xiaomi.com"), (9, "update.intl.miui.com")]);
+        let refused: Vec<_> = report.refused.into_iter().collect();
+        let expected = [
+            (Refusal::NotAHost, seen(1, 6, "0.0.0.0 x.example.com y..z")),
+            (Refusal::Condition, seen(1, 8, "||example.com^$popup")),
+            (Refusal::Unknown, seen(1, 4, "b c")),
+        ];
+        assert_eq!(refused, expected);
+    }
+
+    #[test]
+    fn a_list_above_hosts_that_are_never_blocked_says_so() {
+        let (_, report) = import("||micloud.xiaomi.net^\nmicloud.xiaomi.net\n").unwrap();
+        assert_eq!((report.names, report.never.count), (2, 1));
+        assert_eq!(report.never.samples[0].text, ".micloud.xiaomi.net");
+    }
+
+    #[test]
+    fn samples_are_few_and_short() {
+        let line = format!("{} {}\n", "ü".repeat(500), "b");
+        let (_, report) = import(&format!("a.example.com\n{}", line.repeat(1000))).unwrap();
+        let seen = &report.refused[&Refusal::Unknown];
+        assert_eq!((seen.count, seen.samples.len()), (1000, limits::LIST_SAMPLES));
+        assert!(seen.samples.iter().all(|sample| sample.text.chars().count() == 80));
+    }
+
+    #[test]
+    fn what_is_no_list_at_all_is_refused_whole() {
+        assert_eq!(import("").unwrap_err(), ImportError::Nothing);
+        assert_eq!(import("# only words\n").unwrap_err(), ImportError::Nothing);
+        assert_eq!(import("<html>\n<body>\n").unwrap_err(), ImportError::Nothing);
+        let mut importer = Importer::new(HostTable::builtin());
+        let mut dice = 7_u64;
+        for _ in 0..2000 {
+            let bytes: Vec<u8> = (0..dice % 90)
+                .map(|_| {
+                    dice = dice.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+                    (dice >> 56) as u8 | 0x80
+                })
+                .collect();
+            dice = dice.rotate_left(7) | 1;
+            importer.line(&bytes);
+        }
+        assert_eq!(importer.finish(&choice()).err(), Some(ImportError::Nothing));
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_or_no_text_costs_itself_alone() {
+        let mut importer = Importer::new(HostTable::builtin());
+        importer.line(b"a.example.com\n");
+        importer.line(&vec![b'a'; limits::LIST_LINE + 1]);
+        importer.line(b"b.\xff.example.com\n");
+        importer.line(b"c.example.com");
+        let (_, report) = importer.finish(&choice()).unwrap();
+        assert_eq!((report.lines, report.names), (4, 2));
+        let reasons: Vec<_> = report.refused.iter().map(|(r, seen)| (*r, seen.count)).collect();
+        assert_eq!(reasons, [(Refusal::NotText, 1), (Refusal::LongLine, 1)]);
+        assert_eq!(report.refused[&Refusal::LongLine].samples[0].line, 2);
+    }
+
+    #[test]
+    fn names_of_lists_are_plain_and_none_of_ours() {
+        for (name, fits) in [
+            ("hagezi-pro-2", true),
+            ("", false),
+            ("Mine", false),
+            ("../mine", false),
+            ("xiaomi", false),
+            ("never-block", false),
+            (&"a".repeat(33), false),
+        ] {
+            let mut importer = Importer::new(HostTable::builtin());
+            importer.line(b"a.example.com");
+            let outcome = importer.finish(&Choice { name: name.to_owned(), ..choice() });
+            assert_eq!(outcome.err(), (!fits).then_some(ImportError::Name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_version_follows_from_what_is_listed_and_not_from_its_order() {
+        let id = |text: &str| open(text).about().id.clone();
+        let one = id("a.example.com\nb.example.com\n");
+        assert_eq!(one, id("# x\nb.example.com\na.example.com\na.example.com\n"));
+        assert_ne!(one, id("a.example.com\nc.example.com\n"));
+    }
+
+    #[test]
+    fn damage_at_any_byte_is_seen() {
+        let (good, _) = import("a.example.com\n||b.example.com^\n").unwrap();
+        assert!(Imported::open(good.clone()).is_ok());
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            let expected = match at {
+                0..=6 => ImportedError::NotAList,
+                7 => ImportedError::Version,
+                _ => ImportedError::Damaged,
+            };
+            assert_eq!(Imported::open(bad).err(), Some(expected), "{at}");
+            let cut = Imported::open(good[..at].to_vec()).err();
+            assert!(cut.is_some(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn bytes_with_a_good_hash_and_bad_content_stay_within_bounds() {
+        let (good, _) = import("a.example.com\n||b.example.com^\nc.example.com\n").unwrap();
+        for at in HEAD..good.len() {
+            for value in [0, 1, 0x7f, 0xff] {
+                let mut bad = good.clone();
+                bad[at] = value;
+                let hash = Sha256::digest(&bad[HEAD..]);
+                bad[8..HEAD].copy_from_slice(&hash);
+                let Ok(list) = Imported::open(bad) else { continue };
+                for host in ["a.example.com", "x.b.example.com", "none.example.org", "c"] {
+                    let entry = list.lookup(host.as_bytes()).map(|found| found.entry);
+                    let rule = entry.and_then(|entry| list.rule(entry));
+                    assert!(rule.is_none_or(|rule| rule.list == list.about().id));
+                }
+            }
+        }
+    }
+}
