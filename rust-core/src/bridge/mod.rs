@@ -378,6 +378,7 @@ fn warning(warning: &Warning) -> Value {
         Warning::UnknownApp { host, package } => {
             json!({"code": "unknown-app", "host": host, "package": package})
         }
+        Warning::UnknownList { list } => json!({"code": "unknown-list", "list": list}),
     }
 }
 

@@ -248,7 +248,7 @@ fn a_snapshot_says_what_the_data_plane_is_at() {
     ours.shutdown(std::net::Shutdown::Both).unwrap();
     drop(ours);
     assert!(app.ended.try_recv().is_err(), "a stop that was asked for is not told");
-    assert_eq!(json(app.core.snapshot())["lists"].as_array().unwrap().len(), 5);
+    assert_eq!(json(app.core.snapshot())["lists"].as_array().unwrap().len(), 6);
 }
 
 #[test]

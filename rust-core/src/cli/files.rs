@@ -1,9 +1,11 @@
 //! Files that people write: read within a bound, and told about in one line when they are wrong.
 
 use super::Failure;
-use crate::limits;
+use super::lists::failure;
+use crate::policy::Policy;
 use crate::service::{ListsError, table};
 use crate::signatures::HostTable;
+use crate::{limits, lists};
 use std::io::Read;
 use std::path::Path;
 
@@ -23,8 +25,24 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// The built-in lists, and that of a file where one is given; its rows come before theirs.
-pub(crate) fn host_table(list: Option<&Path>) -> Result<HostTable, Failure> {
+/// The owner's choices in a file; without one, those that block for all.
+pub(crate) fn read_policy(path: Option<&Path>) -> Result<Policy, Failure> {
+    let Some(path) = path else { return Ok(Policy::default()) };
+    let wrong = |error| Failure::new(format_args!("{}: {error}", path.display()));
+    Policy::parse(&read_text(path)?).map_err(wrong)
+}
+
+/// The built-in lists, that of a file, whose rows come before theirs, and the imported lists of a
+/// folder, where they are given.
+pub(crate) fn host_table(list: Option<&Path>, folder: Option<&Path>) -> Result<HostTable, Failure> {
+    let table = with_own(list)?;
+    match folder {
+        Some(folder) => Ok(table.with_imported(lists::load(folder).map_err(failure)?)),
+        None => Ok(table),
+    }
+}
+
+fn with_own(list: Option<&Path>) -> Result<HostTable, Failure> {
     let own: Vec<_> = list
         .map(|path| Ok::<_, Failure>((path.display().to_string(), read_text(path)?)))
         .transpose()?
@@ -47,7 +65,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("own.csv");
         std::fs::write(&path, "# list: own\n# version: 1\nhost,perhaps\n").unwrap();
-        let told = host_table(Some(&path)).unwrap_err().to_string();
+        let told = host_table(Some(&path), None).unwrap_err().to_string();
         assert!(told.contains("own.csv:3:"), "{told}");
     }
 

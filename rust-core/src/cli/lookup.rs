@@ -2,8 +2,9 @@
 //! owner's policy makes of the answer is not its matter.
 
 use super::Failure;
-use super::files::host_table;
+use super::files::{host_table, read_policy};
 use crate::event::Protocol;
+use crate::policy::Policy;
 use crate::signatures::{Category, HostTable, Listing, Rule, host_of};
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
@@ -29,12 +30,19 @@ pub(crate) struct Args {
     /// Read this list too; its rows come before the built-in ones
     #[arg(long, value_name = "FILE")]
     signatures: Option<PathBuf>,
+    /// Folder of lists that `muzzle lists import` took in
+    #[arg(long, value_name = "DIR")]
+    lists: Option<PathBuf>,
+    /// Tell what this policy switches off
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
-    let table = &host_table(args.signatures.as_deref())?;
+    let table = &host_table(args.signatures.as_deref(), args.lists.as_deref())?;
+    let policy = read_policy(args.policy.as_deref())?;
     let hosts: Vec<_> = args.hosts.iter().map(|input| host_of(input)).collect();
-    let answers: Vec<_> = hosts.iter().map(|host| Answer::new(table, host)).collect();
+    let answers: Vec<_> = hosts.iter().map(|host| Answer::new(table, &policy, host)).collect();
     let mut out = anstream::stdout().lock();
     let mut print = || -> io::Result<()> {
         for (number, answer) in answers.iter().enumerate() {
@@ -80,6 +88,9 @@ struct Known<'a> {
     protocol: Option<Protocol>,
     source: &'a str,
     licence: &'a str,
+    /// `list` or `category`, where that is switched off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    off: Option<&'static str>,
 }
 
 impl<'a> From<Rule<'a>> for Known<'a> {
@@ -95,15 +106,38 @@ impl<'a> From<Rule<'a>> for Known<'a> {
             protocol: rule.protocol,
             source: rule.source,
             licence: rule.licence,
+            off: None,
+        }
+    }
+}
+
+impl Known<'_> {
+    /// What is switched off, so that the rule stops and records nothing.
+    fn off(&self, table: &HostTable, policy: &Policy) -> Option<&'static str> {
+        let acts = |rule: Rule<'_>| {
+            rule.category == self.category
+                && matches!(rule.listing, Listing::Block | Listing::Record)
+        };
+        let off = match policy.category(self.category) {
+            Some(listing) => listing == Listing::Allow,
+            None => self.default == Listing::Allow && !table.rules().any(acts),
+        };
+        if self.never_block {
+            None
+        } else if policy.list_is_off(self.list) {
+            Some("list")
+        } else {
+            off.then_some("category")
         }
     }
 }
 
 impl<'a> Answer<'a> {
-    fn new(table: &'a HostTable, host: &'a str) -> Self {
+    fn new(table: &'a HostTable, policy: &Policy, host: &'a str) -> Self {
         let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
         let id = bare.parse().map_or_else(|_| table.lookup(host), |a| table.lookup_address(a));
-        let rule = id.map(|id| table.rule(id).into());
+        let rule = id.map(|id| Known::from(table.rule(id)));
+        let rule = rule.map(|rule| Known { off: rule.off(table, policy), ..rule });
         Self { host, known: rule.is_some(), rule }
     }
 
@@ -120,6 +154,11 @@ impl<'a> Answer<'a> {
             None if rule.rule.contains('/') => format!("the addresses {}", rule.rule),
             None => format!("{} alone", rule.rule),
         };
+        match rule.off {
+            Some("list") => writeln!(out, "  switched     off: your policy has this list off")?,
+            Some(_) => writeln!(out, "  switched     off: the category {} is off", rule.category)?,
+            None => {}
+        }
         let effect = if rule.side_effect.is_empty() { "none known" } else { rule.side_effect };
         writeln!(out, "  by default   {colour}{default}{colour:#}")?;
         writeln!(out, "  owner        {}", rule.owner)?;
@@ -179,7 +218,9 @@ mod tests {
 
     fn printed(table: &HostTable, host: &str) -> String {
         let mut out = Vec::new();
-        Answer::new(table, host).print(&mut anstream::StripStream::new(&mut out)).unwrap();
+        Answer::new(table, &Policy::default(), host)
+            .print(&mut anstream::StripStream::new(&mut out))
+            .unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -232,6 +273,28 @@ fr.sa.api.intl.miui.com
     }
 
     #[test]
+    fn what_is_switched_off_is_said() {
+        let table = HostTable::builtin();
+        let off = |policy: &str, host: &str| {
+            let policy = Policy::parse(&format!("version = 1\n{policy}")).unwrap();
+            let answer = Answer::new(table, &policy, host);
+            let mut out = Vec::new();
+            answer.print(&mut anstream::StripStream::new(&mut out)).unwrap();
+            let said = String::from_utf8(out).unwrap().contains("switched     off");
+            let off = answer.rule.unwrap().off;
+            assert_eq!(said, off.is_some());
+            off
+        };
+        let (push, tracker) = ("register.xmpush.xiaomi.com", "tracking.miui.com");
+        assert_eq!(off("", push), Some("category"));
+        assert_eq!(off("[categories]\npush = \"block\"", push), None);
+        assert_eq!(off("", tracker), None);
+        assert_eq!(off("[lists]\nxiaomi = \"off\"", tracker), Some("list"));
+        assert_eq!(off("[categories]\nanalytics = \"allow\"", tracker), Some("category"));
+        assert_eq!(off("[categories]\naccount = \"allow\"", "account.xiaomi.com"), None);
+    }
+
+    #[test]
     fn an_unlisted_host_is_called_unlisted() {
         assert_eq!(
             printed(HostTable::builtin(), "example.org"),
@@ -244,8 +307,12 @@ fr.sa.api.intl.miui.com
         let table = HostTable::builtin();
         let mut json = String::new();
         for host in ["account.xiaomi.com", "example.org"] {
-            writeln!(json, "{}", serde_json::to_string(&Answer::new(table, host)).unwrap())
-                .unwrap();
+            writeln!(
+                json,
+                "{}",
+                serde_json::to_string(&Answer::new(table, &Policy::default(), host)).unwrap()
+            )
+            .unwrap();
         }
         assert_eq!(
             json,
@@ -269,7 +336,7 @@ fr.sa.api.intl.miui.com
         let rows =
             ".example.org,Me,ads,record,,,me,fact\ntracking.miui.com,Me,ads,allow,,,me,fact\n";
         std::fs::write(&file, format!("{head}{rows}")).unwrap();
-        let table = host_table(Some(&file)).unwrap();
+        let table = host_table(Some(&file), None).unwrap();
         let list = |host| table.lookup(host).map(|id| table.rule(id).list);
         assert_eq!(list("a.example.org"), Some("mine@7"));
         assert_eq!(list("tracking.miui.com"), Some("mine@7"));
@@ -281,7 +348,7 @@ fr.sa.api.intl.miui.com
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("mine.csv");
         std::fs::write(&file, "# list: mine\n# version: seven\n").unwrap();
-        let failure = host_table(Some(&file)).unwrap_err();
+        let failure = host_table(Some(&file), None).unwrap_err();
         let expected = format!("{}:2:12: expected a whole number", file.display());
         assert_eq!((failure.to_string(), failure.code), (expected, 2));
     }

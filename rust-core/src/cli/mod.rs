@@ -5,6 +5,7 @@ mod decode;
 mod events;
 mod export;
 mod files;
+mod lists;
 mod lookup;
 mod routes;
 mod run;
@@ -28,6 +29,7 @@ enum Command {
     Run(run::Args),
     Decode(decode::Args),
     Lookup(lookup::Args),
+    Lists(lists::Args),
     Events(events::Args),
     Stats(stats::Args),
     Export(export::Args),
@@ -60,6 +62,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Decode(args) => decode::run(args),
         Command::Lookup(args) => lookup::run(args),
+        Command::Lists(args) => lists::run(args),
         Command::Events(args) => events::run(args),
         Command::Stats(args) => stats::run(args),
         Command::Export(args) => export::run(args),

@@ -1,12 +1,12 @@
 //! `muzzle run`: the core on a Linux TUN.
 
-use super::files::{host_table, read_text};
+use super::files::{host_table, read_policy};
 use super::routes::{MARK, Routes};
 use super::{Failure, tun};
 use crate::engine::{Reach, Rules};
 use crate::io::{self, Bypass, SockDiag};
 use crate::names::FakePool;
-use crate::policy::{Policy, Warning};
+use crate::policy::Warning;
 use crate::service::{Attach, PlaneState, Service};
 use crate::store::{self, Config as StoreConfig, StoreError};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -22,7 +22,7 @@ use std::time::Duration;
 /// Watch a TUN interface: stop, record and decode telemetry as the policy says.
 ///
 /// Makes the interface, answers names on 198.18.0.2 and fd6d:757a:7a6c::2, and gives listed names
-/// addresses behind it. Point the system's resolver there. SIGHUP reads policy and list again;
+/// addresses behind it. Point the system's resolver there. SIGHUP reads policy and lists again;
 /// SIGINT and SIGTERM end in order.
 #[derive(clap::Args)]
 #[command(
@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// A list of hosts of your own; its rows come before the built-in ones
     #[arg(long, value_name = "FILE")]
     signatures: Option<PathBuf>,
+    /// Folder of lists that `muzzle lists import` took in
+    #[arg(long, value_name = "DIR")]
+    lists: Option<PathBuf>,
     /// Resolver to ask for all other names, with or without a port; may be given again.
     /// Without it, those of /etc/resolv.conf
     #[arg(long, value_name = "ADDR")]
@@ -155,15 +158,8 @@ fn summary(counted: &io::Snapshot) -> String {
 }
 
 fn load_rules(args: &Args) -> Result<Rules, Failure> {
-    let table = Arc::new(host_table(args.signatures.as_deref())?);
-    let policy = match args.policy.as_deref() {
-        None => Policy::default(),
-        Some(path) => {
-            let name = path.display();
-            Policy::parse(&read_text(path)?)
-                .map_err(|error| Failure::new(format_args!("{name}: {error}")))?
-        }
-    };
+    let table = Arc::new(host_table(args.signatures.as_deref(), args.lists.as_deref())?);
+    let policy = read_policy(args.policy.as_deref())?;
     for warning in policy.warnings(&table) {
         anstream::eprintln!("warning: {}", words(&warning));
     }
@@ -181,6 +177,9 @@ fn words(warning: &Warning) -> String {
             format!(
                 "your rule about {host} names {package}, which no [[app]] does; it never applies"
             )
+        }
+        Warning::UnknownList { list } => {
+            format!("[lists] switches {list}, and there is no such list; see muzzle lists")
         }
     }
 }

@@ -4,7 +4,19 @@ use super::{App, Override, Policy, Setting, WhenBlocked};
 use crate::event::{Time, Verdict};
 use crate::signatures::{Category, Listing, is_pattern};
 use hashbrown::HashMap;
+use serde::Deserialize;
 use std::net::IpAddr;
+
+/// The built-in list of what a phone needs.
+const NEVER_BLOCK: &str = "never-block";
+
+/// Whether a list is obeyed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Switch {
+    On,
+    Off,
+}
 
 /// What part of an app's entry is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +47,14 @@ impl Draft {
             return Err("expected `allow`, `record` or `block`");
         }
         self.policy.categories.insert(category, listing);
+        Ok(())
+    }
+
+    pub(super) fn list_off(&mut self, list: String) -> Result<(), &'static str> {
+        if list == NEVER_BLOCK {
+            return Err("expected another list: this one is always on");
+        }
+        self.policy.lists_off.push(list);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 //! This module never decides; it turns text into a [`Policy`] or says where the text is wrong.
 //! What it does not know is an error, so that a misspelt choice is not silently no choice.
 
-use super::draft::{Draft, Part};
+use super::draft::{Draft, Part, Switch};
 use super::{BlockAt, Policy, PolicyError, RefuseBypass, Setting, WhenBlocked};
 use crate::event::{Time, Verdict};
 use crate::signatures::{Category, Listing};
@@ -35,6 +35,8 @@ struct File {
     paused_until: Option<Moment>,
     #[serde(default)]
     categories: BTreeMap<Category, Spanned<Listing>>,
+    #[serde(default)]
+    lists: BTreeMap<Spanned<String>, Switch>,
     #[serde(default)]
     app: Vec<AppEntry>,
     #[serde(default)]
@@ -150,6 +152,10 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
             .category(category, listing.into_inner())
             .map_err(|wrong| at(span, wrong.to_owned()))?;
     }
+    for (list, _) in file.lists.into_iter().filter(|(_, switch)| *switch == Switch::Off) {
+        let span = list.span();
+        draft.list_off(list.into_inner()).map_err(|wrong| at(span, wrong.to_owned()))?;
+    }
     for entry in file.app {
         let (spans, uids) = spans_of(entry.uid);
         let package = entry.package.span();
@@ -237,7 +243,7 @@ mod tests {
                 "version = 1\ndefualt = \"block\"",
                 2,
                 1,
-                "unknown field `defualt`, expected one of `version`, `default`, `block_at`, `when_blocked`, `refuse_bypass`, `paused_until`, `categories`, `app`, `host`",
+                "unknown field `defualt`, expected one of `version`, `default`, `block_at`, `when_blocked`, `refuse_bypass`, `paused_until`, `categories`, `lists`, `app`, `host`",
             ),
             (
                 "version = 1\ndefault = \"stop\"",
@@ -269,6 +275,18 @@ mod tests {
                 3,
                 8,
                 "expected `allow`, `record` or `block`",
+            ),
+            (
+                "version = 1\n[lists]\nnever-block = \"off\"",
+                3,
+                1,
+                "expected another list: this one is always on",
+            ),
+            (
+                "version = 1\n[lists]\nxiaomi = \"block\"",
+                3,
+                10,
+                "unknown variant `block`, expected `on` or `off`",
             ),
             (
                 "version = 1\n[[host]]\nhost = \"a.example.com\"\nverdict = \"stop\"",

@@ -1,6 +1,6 @@
 //! The policy as an app sends it: JSON, with times in milliseconds. Says the same as the TOML form.
 
-use super::draft::{Draft, Part};
+use super::draft::{Draft, Part, Switch};
 use super::{BlockAt, Policy, RefuseBypass, Setting, WhenBlocked};
 use crate::event::{Time, Verdict};
 use crate::signatures::{Category, Listing};
@@ -39,6 +39,8 @@ struct Document {
     paused_until: Option<i64>,
     #[serde(default)]
     categories: BTreeMap<Category, Listing>,
+    #[serde(default)]
+    lists: BTreeMap<String, Switch>,
     #[serde(default)]
     apps: Vec<AppEntry>,
     #[serde(default)]
@@ -83,6 +85,10 @@ pub(super) fn parse(text: &str) -> Result<Policy, JsonError> {
     for (category, listing) in document.categories {
         let added = draft.category(category, listing);
         added.map_err(|expected| wrong(format!("categories.{category}"), expected))?;
+    }
+    for (list, _) in document.lists.into_iter().filter(|(_, switch)| *switch == Switch::Off) {
+        let path = format!("lists.{list}");
+        draft.list_off(list).map_err(|expected| wrong(path, expected))?;
     }
     for (number, entry) in document.apps.into_iter().enumerate() {
         let added = draft.app(entry.package, &entry.uid, entry.setting, entry.when_blocked);

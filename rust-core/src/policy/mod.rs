@@ -87,6 +87,11 @@ pub enum Warning {
         /// The app.
         package: String,
     },
+    /// A list is switched that there is none of.
+    UnknownList {
+        /// Its name.
+        list: String,
+    },
 }
 
 /// Where block takes place.
@@ -144,6 +149,8 @@ pub struct Policy {
     refuse_bypass: RefuseBypass,
     paused_until: Option<Time>,
     categories: BTreeMap<Category, Listing>,
+    /// Names of lists that are passed over.
+    lists_off: Vec<String>,
     apps: Vec<App>,
     by_uid: HashMap<u32, usize>,
     /// By host without a leading dot; those with an end first.
@@ -263,6 +270,11 @@ impl Policy {
         Decision { verdict, reason: reason(table, why) }
     }
 
+    /// Whether the owner switched a list off: `xiaomi`, or with its version.
+    pub fn list_is_off(&self, list: &str) -> bool {
+        self.lists_off.iter().any(|name| list.split('@').next() == Some(name))
+    }
+
     /// Whether a list or the owner speaks about an address.
     pub fn knows_address(&self, table: &HostTable, addr: IpAddr) -> bool {
         table.lookup_address(addr).is_some() || self.by_address.contains_key(&addr)
@@ -306,6 +318,11 @@ impl Policy {
         let mut overrides: Vec<_> = all.flatten().collect();
         overrides.sort_by(|a, b| (&a.pattern, &a.app).cmp(&(&b.pattern, &b.app)));
         let mut warnings = Vec::new();
+        let lists = table.lists();
+        let known = |list: &str| lists.keys().any(|id| id.split('@').next() == Some(list));
+        for list in self.lists_off.iter().filter(|list| !known(list)) {
+            warnings.push(Warning::UnknownList { list: list.clone() });
+        }
         for one in overrides {
             let host = one.pattern.clone();
             if let Some(package) = &one.app
@@ -360,8 +377,10 @@ impl Policy {
             };
             Some(Listed { rule, listing, category: said.category, by_address })
         };
-        let name = spoken(target.host.and_then(|host| table.lookup(host)), false);
-        let addr = spoken(target.addr.and_then(|addr| table.lookup_address(addr)), true);
+        let off = &self.lists_off;
+        let name = spoken(target.host.and_then(|host| table.lookup_without(host, off)), false);
+        let addr =
+            spoken(target.addr.and_then(|addr| table.lookup_address_without(addr, off)), true);
         match addr {
             Some(Listed { listing: Listing::Never, .. }) => addr,
             _ => name.or(addr),

@@ -376,6 +376,27 @@ fn apps_that_are_off_and_outside_do_not_keep_a_name_alive() {
 }
 
 #[test]
+fn a_list_that_is_off_says_nothing_and_one_that_nobody_knows_is_told_of() {
+    for (text, expected) in [
+        ("[lists]\nt = \"off\"", "allow unknown-allow"),
+        ("[lists]\nt = \"on\"", "block listed-host block.example.com"),
+        ("[lists]\nother = \"off\"", "block listed-host block.example.com"),
+    ] {
+        let policy = policy(text);
+        assert_eq!(decided(&policy, None, "block.example.com"), expected, "{text}");
+        assert_eq!(
+            policy.concerns(&table(), NOW, "block.example.com"),
+            !expected.contains("unknown")
+        );
+        let unknown = Warning::UnknownList { list: "other".to_owned() };
+        let expected = if text.contains("other") { vec![unknown] } else { vec![] };
+        assert_eq!(policy.warnings(&table()), expected);
+    }
+    let off = policy("[lists]\nt = \"off\"");
+    assert_eq!(decided(&off, None, "a.never.example.com"), "allow never-block .never.example.com");
+}
+
+#[test]
 fn a_rule_against_what_the_phone_needs_is_obeyed_with_a_warning() {
     let text = [
         host("a.never.example.com", "block", ""),

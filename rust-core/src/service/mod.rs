@@ -8,7 +8,6 @@ use crate::policy::Policy;
 use crate::signatures::{HostTable, ListError, TableError, parse_list};
 use crate::store::{self, RecordSender, StoreError, Watch, Writer};
 use rustix::fd::OwnedFd;
-use std::collections::BTreeSet;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -258,8 +257,8 @@ impl Service {
     }
 }
 
-/// The table of the owner's lists, given as name and text, and of the built-in ones, which count
-/// after them.
+/// The table of the built-in lists and of the owner's, given as name and text, which count before
+/// them.
 pub fn table(own: &[(String, String)]) -> Result<HostTable, ListsError> {
     if own.is_empty() {
         return Ok(HostTable::builtin().clone());
@@ -267,7 +266,7 @@ pub fn table(own: &[(String, String)]) -> Result<HostTable, ListsError> {
     let lists =
         own.iter().map(|(name, text)| parse_list(text, name)).collect::<Result<Vec<_>, _>>()?;
     let own = lists.iter().flat_map(|list| list.rules());
-    Ok(HostTable::from_rules(own.chain(HostTable::builtin().rules()))?)
+    Ok(HostTable::from_rules(HostTable::builtin().rules().chain(own))?)
 }
 
 /// Names and versions of the lists in a table, with how many rules each has, in their order.
@@ -285,8 +284,7 @@ pub fn lists(table: &HostTable) -> Vec<(&str, &str, usize)> {
 
 /// Writes down which version of each list the events to come were judged by.
 fn note_lists(writer: &Writer, table: &HostTable) -> Result<(), StoreError> {
-    let lists: BTreeSet<_> = table.rules().map(|rule| rule.list).collect();
-    for (name, version) in lists.into_iter().filter_map(|list| list.split_once('@')) {
+    for (name, version) in table.lists().into_keys().filter_map(|list| list.split_once('@')) {
         writer.version(name, version)?;
     }
     Ok(())
