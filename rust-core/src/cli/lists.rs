@@ -170,7 +170,7 @@ impl<'a> Overview<'a> {
 
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let bold = Style::new().bold();
-        writeln!(out, "{bold}{:<32} {:<9} {:>7}  {}{bold:#}", "list", "version", "rules", "state")?;
+        writeln!(out, "{bold}{:<32} {:<9} {:>7}  state{bold:#}", "list", "version", "rules")?;
         for row in &self.lists {
             let state = if row.on { "on" } else { "off by your policy" };
             writeln!(out, "{:<32} {:<9} {:>7}  {state}", row.list, row.version, row.rules)?;

@@ -146,7 +146,7 @@ impl Imported {
         let content = u64::from_le_bytes(*content);
         let wanted = filter(hash);
         if (content >> 32) as u32 & wanted == wanted {
-            self.compare(at, content as u32, name, whole, best, excepted);
+            self.compare(at, content as u32, (name, whole), best, excepted);
         }
     }
 
@@ -155,8 +155,7 @@ impl Imported {
         &self,
         bucket_at: usize,
         start: u32,
-        name: &[u8],
-        whole: bool,
+        (name, whole): (&[u8], bool),
         best: &mut Option<Found>,
         excepted: &mut bool,
     ) -> Option<()> {

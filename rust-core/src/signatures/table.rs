@@ -105,7 +105,7 @@ impl RuleTable {
         let bytes: &[u8] = &self.bytes;
         let mut best = None;
         each_suffix(self.seed, name, |hash, suffix, whole| {
-            self.probe(bytes, hash, suffix, whole, off, &mut best);
+            self.probe(bytes, hash, (suffix, whole), off, &mut best);
         });
         best
     }
@@ -116,8 +116,7 @@ impl RuleTable {
         &self,
         bytes: &[u8],
         hash: u64,
-        name: &[u8],
-        whole: bool,
+        (name, whole): (&[u8], bool),
         off: &[String],
         best: &mut Option<Hit>,
     ) {
@@ -126,7 +125,7 @@ impl RuleTable {
         let content = u64::from_le_bytes(*content);
         let wanted = filter(hash);
         if (content >> 32) as u32 & wanted == wanted {
-            self.compare(bytes, content as u32, name, whole, off, best);
+            self.compare(bytes, content as u32, (name, whole), off, best);
         }
     }
 
@@ -135,8 +134,7 @@ impl RuleTable {
         &self,
         bytes: &[u8],
         offset: u32,
-        name: &[u8],
-        whole: bool,
+        (name, whole): (&[u8], bool),
         off: &[String],
         best: &mut Option<Hit>,
     ) -> Option<()> {
