@@ -9,6 +9,7 @@ import app.muzzle.core.OpenConfig
 import app.muzzle.core.Work
 import app.muzzle.service.Protection
 import app.muzzle.service.ProtectionState
+import app.muzzle.service.Trouble
 import org.robolectric.Shadows.shadowOf
 import java.io.File
 import java.time.Clock
@@ -95,6 +96,10 @@ class RememberedProtection : Protection {
 
     override fun start() {
         state = ProtectionState.On(TestGraph.NOW.toEpochMilli())
+    }
+
+    override fun refused(why: Trouble) {
+        state = ProtectionState.Failed(why)
     }
 
     override fun stop() {

@@ -24,25 +24,27 @@ sealed interface ProtectionState {
     ) : ProtectionState
 }
 
-/** Why protection does not run. */
-enum class Trouble {
+/** Why protection does not run; [reason] is the code of the gap that it leaves. */
+enum class Trouble(
+    val reason: String,
+) {
     /** The owner has not granted the VPN, or took it back. */
-    NOT_GRANTED,
+    NOT_GRANTED("not-granted"),
 
     /** Another VPN took over. */
-    REVOKED,
+    REVOKED("revoked"),
 
     /** Another app is the always-on VPN. */
-    OTHER_ALWAYS_ON,
+    OTHER_ALWAYS_ON("other-always-on"),
 
     /** The system refused the TUN. */
-    NO_TUN,
+    NO_TUN("no-tun"),
 
     /** The database cannot be used. */
-    NO_STORE,
+    NO_STORE("no-store"),
 
     /** The core ended by itself. */
-    CORE_ENDED,
+    CORE_ENDED("core-ended"),
 }
 
 /** Starts and stops protection. Calls come from the main thread; listeners are told there. */
@@ -51,6 +53,9 @@ interface Protection {
 
     /** Wanted from now on. The VPN must have been granted: VpnService.prepare gave null. */
     fun start()
+
+    /** The owner was asked for the VPN, and did not grant it. */
+    fun refused(why: Trouble)
 
     /** Not wanted any more. */
     fun stop()
