@@ -85,6 +85,13 @@ missing_packages() {
     command -v javac >/dev/null || echo openjdk-17-jdk-headless
     command -v nm >/dev/null || echo binutils
   fi
+  if wants apk "$@"; then
+    command -v mvn >/dev/null || echo maven
+    command -v aapt2 >/dev/null || echo aapt
+    command -v zipalign >/dev/null || echo zipalign
+    command -v apksigner >/dev/null || echo apksigner
+    command -v dexdump >/dev/null || echo dexdump
+  fi
 }
 
 install_packages() {
