@@ -2,7 +2,7 @@
 
 use super::query::versioned;
 use super::{Code, Core, Fault, ask, fault};
-use crate::export::{self, Format};
+use crate::export::{self, Format, Order, Redaction};
 use crate::store::{Filter, Reader};
 use serde_json::json;
 use std::cell::Cell;
@@ -28,19 +28,21 @@ impl Core {
         progress: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<String, Fault> {
         self.open()?;
-        let (format, filter) = form(ask::parse(text)?)?;
+        let form = form(ask::parse(text)?)?;
         // A connection of its own: a long export keeps nobody waiting.
         let reader = Reader::open(&self.db)?;
-        let total = reader.count(&filter)?;
+        let total = reader.count(&form.filter)?;
         let cancelled = Cell::new(!progress(0, total));
         let mut out = Counted { to: &file, bytes: 0, cancelled: &cancelled };
         let mut told = Instant::now();
-        let outcome = export::to_writer(&reader, &filter, format, &mut out, &mut |done| {
-            if told.elapsed() >= TELL {
-                told = Instant::now();
-                cancelled.set(cancelled.get() || !progress(done, total) || self.open().is_err());
-            }
-        });
+        let outcome =
+            export::to_writer(&reader, &form.order(&form.filter), &mut out, &mut |done| {
+                if told.elapsed() >= TELL {
+                    told = Instant::now();
+                    cancelled
+                        .set(cancelled.get() || !progress(done, total) || self.open().is_err());
+                }
+            });
         let bytes = out.bytes;
         if cancelled.get() {
             self.open()?;
@@ -64,13 +66,27 @@ fn keep(file: &File) -> io::Result<()> {
     }
 }
 
-fn form(asked: ask::Export) -> Result<(Format, Filter), Fault> {
-    let unsupported = |what| Fault::new(Code::Unsupported, what);
-    let format = asked.format.parse().map_err(|_| unsupported("this format"))?;
-    if asked.redact {
-        return Err(unsupported("redaction"));
+/// What is to be written.
+struct Form {
+    format: Format,
+    filter: Filter,
+    redaction: Option<Redaction>,
+}
+
+impl Form {
+    fn order<'a>(&'a self, filter: &'a Filter) -> Order<'a> {
+        Order { filter, format: self.format, redaction: self.redaction.as_ref() }
     }
-    Ok((format, asked.filter.try_into()?))
+}
+
+fn form(asked: ask::Export) -> Result<Form, Fault> {
+    let unknown = |_| Fault::new(Code::Unsupported, "this format");
+    let no_key = |error| Fault::new(Code::System, format!("no key for pseudonyms: {error}"));
+    Ok(Form {
+        format: asked.format.parse().map_err(unknown)?,
+        filter: asked.filter.try_into()?,
+        redaction: asked.redact.then(Redaction::new).transpose().map_err(no_key)?,
+    })
 }
 
 /// Counts bytes, and refuses more once it is cancelled.
@@ -97,21 +113,21 @@ impl<W: Write> Write for Counted<'_, W> {
 
 /// How many events an export would hold and about how many bytes, from its newest ones.
 pub(super) fn size(reader: &Reader, asked: ask::Export) -> Result<String, Fault> {
-    let (format, filter) = form(asked)?;
-    let events = reader.count(&filter)?;
-    let sample = Filter { newest_first: true, limit: Some(SAMPLE), ..filter };
+    let form = form(asked)?;
+    let events = reader.count(&form.filter)?;
+    let sample = Filter { newest_first: true, limit: Some(SAMPLE), ..form.filter.clone() };
     let cancelled = Cell::new(false);
     let mut out = Counted { to: io::sink(), bytes: 0, cancelled: &cancelled };
-    let written = export::to_writer(reader, &sample, format, &mut out, &mut |_| {})?;
+    let written = export::to_writer(reader, &form.order(&sample), &mut out, &mut |_| {})?;
     let bytes = if written == events { out.bytes } else { out.bytes / written.max(1) * events };
     versioned(&json!({"events": events, "bytes": bytes}))
 }
 
 /// The newest event that fits, as it would be written.
 pub(super) fn preview(reader: &Reader, asked: ask::Export) -> Result<String, Fault> {
-    let (format, filter) = form(asked)?;
-    let newest = Filter { newest_first: true, limit: Some(1), ..filter };
+    let form = form(asked)?;
+    let newest = Filter { newest_first: true, limit: Some(1), ..form.filter.clone() };
     let mut out = Vec::new();
-    export::to_writer(reader, &newest, format, &mut out, &mut |_| {})?;
+    export::to_writer(reader, &form.order(&newest), &mut out, &mut |_| {})?;
     versioned(&json!({"text": String::from_utf8_lossy(&out)}))
 }

@@ -331,6 +331,15 @@ fn an_export_is_whole_or_says_why_not() {
     assert_eq!((&size["events"], &size["bytes"]), (&told["events"], &told["bytes"]));
     let preview = app.query(r#""q":"preview","format":"jsonl","filter":{"outcome":"readable"}"#);
     assert!(preview["text"].as_str().unwrap().contains("visited-page"));
+    let hidden = r#"{"v":1,"format":"jsonl","redact":true}"#;
+    let (outcome, redacted) = app.export(hidden, true);
+    assert_eq!(json(outcome)["events"], told["events"]);
+    let preview = app.query(r#""q":"preview","format":"csv","redact":true"#);
+    for said in ["com.read", "com.stopped", "10200", "10123"] {
+        assert!(text.contains(said), "{said}");
+        assert!(!redacted.contains(said), "{said} in {redacted}");
+        assert!(!preview["text"].as_str().unwrap().contains(said), "{said} in {preview}");
+    }
     let stopped = r#"{"v":1,"format":"jsonl","filter":{"outcome":"stopped"}}"#;
     assert_eq!(app.export(stopped, true).1.lines().count(), 2);
     assert_eq!(code(app.export(all, false).0), Code::Cancelled);
@@ -431,7 +440,7 @@ fn the_examples_of_the_docs_are_understood() {
     let (ours, tun) = UnixDatagram::pair().unwrap();
     app.core.attach(tun.into(), example("attach")).unwrap();
     let export = example("export`, `exported").lines().next().unwrap();
-    assert_eq!(code(app.export(export, true).0), Code::Unsupported, "until there is redaction");
+    app.export(export, true).0.unwrap();
     let open: Value = serde_json::from_str(example("open")).unwrap();
     ask::parse::<ask::Open>(&open.to_string()).unwrap();
     drop(ours);

@@ -2,7 +2,7 @@
 
 use super::events::{Filters, at, open, shows_progress};
 use super::{Failure, words};
-use crate::export::{ExportError, Format, to_file, to_writer};
+use crate::export::{ExportError, Format, Order, Redaction, to_file, to_writer};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,8 @@ const TICK: Duration = Duration::from_millis(100);
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   muzzle export --db muzzle.db --format csv --out events.csv --since 7d
-  muzzle export --db muzzle.db --format jsonl --out - | jq .kinds")]
+  muzzle export --db muzzle.db --format jsonl --out - | jq .kinds
+  muzzle export --db muzzle.db --format jsonl --out shared.jsonl --redact")]
 pub(crate) struct Args {
     /// The database
     #[arg(long, value_name = "FILE")]
@@ -27,6 +28,9 @@ pub(crate) struct Args {
     /// The file to write, replaced when all is written; - is standard output
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Replace names, words and identifiers by pseudonyms, new ones for each export
+    #[arg(long)]
+    redact: bool,
     #[command(flatten)]
     filters: Filters,
 }
@@ -45,6 +49,9 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         )));
     }
     let filter = args.filters.filter();
+    let no_key = |error| Failure::new(format_args!("no key for pseudonyms: {error}"));
+    let redaction = args.redact.then(Redaction::new).transpose().map_err(no_key)?;
+    let order = Order { filter: &filter, format: args.format, redaction: redaction.as_ref() };
     let mut line = if shows_progress() {
         Some(Progress::new(reader.count(&filter).map_err(|error| at(&args.db, error))?))
     } else {
@@ -57,9 +64,9 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     };
     let outcome = if args.out == Path::new("-") {
         let mut out = io::stdout().lock();
-        to_writer(&reader, &filter, args.format, &mut out, &mut progress)
+        to_writer(&reader, &order, &mut out, &mut progress)
     } else {
-        to_file(&reader, &filter, args.format, &args.out, &mut progress)
+        to_file(&reader, &order, &args.out, &mut progress)
     };
     if let Some(line) = line {
         line.clear();

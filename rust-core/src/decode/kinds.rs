@@ -2,7 +2,7 @@
 //! Never looks into values, apart from telling a web address from other text. A new rule is one
 //! line; the first line that fits decides.
 
-use crate::event::{Field, Kind, Protocol};
+use crate::event::{Field, IdKind, Kind, Protocol};
 use Kind::{
     Account, Advertising, ContentViewed, Crash, DeviceFact, Download, FeatureUsed, Identifier,
     InstalledApps, Location, MediaPlayed, NetworkFact, Search, VisitedPage,
@@ -326,6 +326,27 @@ pub fn kind(protocol: Protocol, event: &str, path: &str, name: &str, value: &str
     rules.find(|r| r.fits(event, path, name, value)).map_or(Kind::Other, |r| r.kind)
 }
 
+/// Names of places and events that formats have and that no rule spells out.
+#[rustfmt::skip]
+const WORDS: &[&str] = &[
+    "properties", "identities", "query", "header", "headers", "form", "body", "data", "data_list", "events",
+    "lib", "event", "time", "type", "project", "tag",
+    "track", "profile_set", "profile_set_once", "item_set", "track_signup",
+    "$AppStart", "$AppEnd", "$AppClick", "$AppViewScreen", "$AppInstall", "$AppCrashed",
+    "$pageview", "$WebClick", "$WebStay", "$SignUp",
+];
+
+/// Whether a part of a path or the name of an event is one that formats have, spelled out in this
+/// file: such a name tells nothing about anybody.
+pub fn is_word(name: &str) -> bool {
+    let spelled = |rule: &Rule| {
+        let own = |pattern: &str| !pattern.ends_with('*') && pattern == name;
+        own(rule.event) || rule.name.split('.').any(own)
+    };
+    let sort = |kind: &IdKind| kind.as_str() == name;
+    WORDS.contains(&name) || IdKind::ALL.iter().any(sort) || RULES.iter().any(spelled)
+}
+
 impl Rule {
     fn fits(&self, event: &str, path: &str, name: &str, value: &str) -> bool {
         let subject = if self.path { path } else { name };
@@ -422,6 +443,16 @@ mod tests {
         assert_eq!(union(&mixed), [VisitedPage, Crash]);
         assert_eq!(union(&[field(Kind::Other)]), [Kind::Other]);
         assert_eq!(union(&[]), [Kind::Other]);
+    }
+
+    #[test]
+    fn only_names_that_are_spelled_out_are_words() {
+        for word in ["properties", "search_word", "$url", "imei", "youtube_search_op"] {
+            assert!(is_word(word), "{word}");
+        }
+        for other in ["alice", "$element_alice", "properties.x", "13800138000", "*", "$App*"] {
+            assert!(!is_word(other), "{other}");
+        }
     }
 
     #[test]

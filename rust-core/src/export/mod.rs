@@ -3,6 +3,9 @@
 
 mod csv;
 mod jsonl;
+mod redact;
+
+pub use redact::Redaction;
 
 use crate::event::{Event, UnknownCode};
 use crate::store::{Filter, Reader, StoreError};
@@ -51,6 +54,16 @@ pub enum ExportError {
     Output(#[from] io::Error),
 }
 
+/// What to write.
+pub struct Order<'a> {
+    /// Which events.
+    pub filter: &'a Filter,
+    /// In which form.
+    pub format: Format,
+    /// Hides what the events tell about the owner, where it is there.
+    pub redaction: Option<&'a Redaction>,
+}
+
 /// What a format does with each event.
 trait Sink {
     fn event(&mut self, event: &Event) -> io::Result<()>;
@@ -69,15 +82,18 @@ fn sink<'a>(format: Format, out: &'a mut dyn Write) -> io::Result<Box<dyn Sink +
 /// count so far. Returns the count.
 pub fn to_writer(
     reader: &Reader,
-    filter: &Filter,
-    format: Format,
+    order: &Order<'_>,
     out: &mut dyn Write,
     progress: &mut dyn FnMut(u64),
 ) -> Result<u64, ExportError> {
     let mut out = BufWriter::new(out);
-    let mut sink = sink(format, &mut out)?;
+    let mut sink = sink(order.format, &mut out)?;
     let mut count = 0;
-    reader.for_each(filter, &mut |event| {
+    reader.for_each(order.filter, &mut |event| {
+        let event = match order.redaction {
+            Some(redaction) => redaction.event(event),
+            None => event,
+        };
         sink.event(&event)?;
         count += 1;
         progress(count);
@@ -93,8 +109,7 @@ pub fn to_writer(
 /// A pipe or a device cannot be replaced and is written to as it stands.
 pub fn to_file(
     reader: &Reader,
-    filter: &Filter,
-    format: Format,
+    order: &Order<'_>,
     path: &Path,
     progress: &mut dyn FnMut(u64),
 ) -> Result<u64, ExportError> {
@@ -102,10 +117,10 @@ pub fn to_file(
     let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     if std::fs::metadata(&target).is_ok_and(|m| !m.is_file() && !m.is_dir()) {
         let mut stream = OpenOptions::new().write(true).open(&target)?;
-        return to_writer(reader, filter, format, &mut stream, progress);
+        return to_writer(reader, order, &mut stream, progress);
     }
     let mut partial = Partial::create(&target)?;
-    let count = to_writer(reader, filter, format, &mut partial.file, progress)?;
+    let count = to_writer(reader, order, &mut partial.file, progress)?;
     partial.finish(&target)?;
     Ok(count)
 }

@@ -31,10 +31,15 @@ pub(crate) fn store() -> Fixture {
     store
 }
 
+fn plain(filter: &Filter, format: Format) -> Order<'_> {
+    Order { filter, format, redaction: None }
+}
+
 fn written(store: &Fixture, format: Format, filter: &Filter) -> Vec<u8> {
     let (mut out, mut seen) = (Vec::new(), 0);
     let mut progress = |count| seen = count;
-    let count = to_writer(&store.reader(), filter, format, &mut out, &mut progress).unwrap();
+    let count =
+        to_writer(&store.reader(), &plain(filter, format), &mut out, &mut progress).unwrap();
     assert_eq!(count, seen);
     out
 }
@@ -78,13 +83,57 @@ fn a_filter_chooses_what_is_written() {
     assert_eq!(text.lines().count(), 1);
 }
 
+/// Every text and number in a JSON value that an owner may have said.
+fn texts(value: &serde_json::Value, found: &mut Vec<String>) {
+    match value {
+        serde_json::Value::String(text) => found.push(text.clone()),
+        serde_json::Value::Array(list) => list.iter().for_each(|one| texts(one, found)),
+        serde_json::Value::Object(object) => object.values().for_each(|one| texts(one, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_redacted_export_holds_no_original_in_any_format() {
+    let store = store();
+    let filter = Filter::default();
+    let redaction = Redaction::new().unwrap();
+    let mut originals = Vec::new();
+    for event in store.reader().events(&filter).unwrap() {
+        let said = (&event.app, &event.host, &event.event, &event.fields, &event.ids);
+        texts(&serde_json::to_value(said).unwrap(), &mut originals);
+        originals.extend(event.payload.map(|payload| payload.sha256));
+    }
+    let public = |text: &String| {
+        let kind = Kind::ALL.iter().any(|k| k.as_str() == text);
+        kind || IdKind::ALL.iter().any(|k| k.as_str() == text)
+    };
+    originals.retain(|text| !public(text));
+    assert!(originals.len() > 15, "{originals:?}");
+    for format in Format::ALL {
+        let order = Order { filter: &filter, format: *format, redaction: Some(&redaction) };
+        let mut out = Vec::new();
+        to_writer(&store.reader(), &order, &mut out, &mut |_| {}).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        for original in &originals {
+            assert!(!text.contains(original.as_str()), "{original} in {text}");
+        }
+        for piece in ["a.example", "погода", "HYPERLINK", "9774d56d", "10123", "203.0.113"] {
+            assert!(!text.contains(piece), "{piece} in {text}");
+        }
+        let hidden = redaction.event(store.reader().event(1).unwrap().unwrap());
+        assert!(text.contains(&hidden.ids[0].value), "one key, one pseudonym: {text}");
+    }
+}
+
 #[test]
 fn a_file_is_replaced_whole() {
     let store = store();
     let path = store.dir.path().join("events.jsonl");
     std::fs::write(&path, "before").unwrap();
     let filter = Filter::default();
-    let count = to_file(&store.reader(), &filter, Format::Jsonl, &path, &mut |_| {}).unwrap();
+    let count =
+        to_file(&store.reader(), &plain(&filter, Format::Jsonl), &path, &mut |_| {}).unwrap();
     assert_eq!(count, 3);
     assert_eq!(std::fs::read(&path).unwrap(), written(&store, Format::Jsonl, &filter));
 }
@@ -104,7 +153,8 @@ fn a_failed_export_leaves_the_target_as_it_was_and_no_partial_file() {
     db.execute("UPDATE events SET state = 'nonsense' WHERE id = 3", []).unwrap();
     let mut seen = 0;
     let mut progress = |count| seen = count;
-    let failed = to_file(&store.reader(), &Filter::default(), Format::Csv, &path, &mut progress);
+    let failed =
+        to_file(&store.reader(), &plain(&Filter::default(), Format::Csv), &path, &mut progress);
     assert!(matches!(failed, Err(ExportError::Store(StoreError::Corrupt))));
     assert_eq!(seen, 2);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "before");
@@ -115,7 +165,8 @@ fn a_failed_export_leaves_the_target_as_it_was_and_no_partial_file() {
 fn a_target_that_cannot_be_made_is_an_output_error() {
     let store = store();
     let reader = store.reader();
-    let export = |path: &Path| to_file(&reader, &Filter::default(), Format::Csv, path, &mut |_| {});
+    let export =
+        |path: &Path| to_file(&reader, &plain(&Filter::default(), Format::Csv), path, &mut |_| {});
     let missing = store.dir.path().join("none/events.csv");
     assert!(
         matches!(export(&missing), Err(ExportError::Output(e)) if e.kind() == io::ErrorKind::NotFound)
@@ -150,8 +201,7 @@ fn a_broken_pipe_is_told_as_one() {
         for room in [0, 100] {
             let failed = to_writer(
                 &store.reader(),
-                &Filter::default(),
-                *format,
+                &plain(&Filter::default(), *format),
                 &mut Broken(room),
                 &mut |_| {},
             );
@@ -177,7 +227,8 @@ fn a_pipe_is_written_to_and_a_link_is_followed() {
     use std::os::unix::fs::{FileTypeExt, symlink};
     let store = store();
     let export = |path: &Path| {
-        to_file(&store.reader(), &Filter::default(), Format::Jsonl, path, &mut |_| {}).unwrap()
+        to_file(&store.reader(), &plain(&Filter::default(), Format::Jsonl), path, &mut |_| {})
+            .unwrap()
     };
     let (file, link) = (store.dir.path().join("real.jsonl"), store.dir.path().join("link.jsonl"));
     std::fs::write(&file, "before").unwrap();
