@@ -11,8 +11,11 @@ use muzzle::tls::{Hello, HelloReader};
 use muzzle::wire::{self, Packet, Payload, Unreachable};
 use muzzle::{decode as decoders, dns as codec, http as parsers, limits};
 
-/// Name and body of every target.
-pub const ALL: &[(&str, fn(&[u8]))] = &[
+/// Its name, and what it does with its bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const ALL: &[Target] = &[
     ("wire", wire),
     ("dns", dns),
     ("tls", tls),
