@@ -68,6 +68,7 @@ fn tables(out: &mut impl Write, whole: &Whole) -> io::Result<()> {
     }
     shared(out, identifiers)?;
     gaps(out, stats)?;
+    dropped(out, stats)?;
     if stats.drops > 0 {
         let drops = words::count(stats.drops, "record");
         writeln!(out, "Lost because the disk or the store was too slow or full: {drops}")?;
@@ -133,6 +134,15 @@ fn gaps(out: &mut impl Write, stats: &Stats) -> io::Result<()> {
     more(out, stats.gaps.len())
 }
 
+fn dropped(out: &mut impl Write, stats: &Stats) -> io::Result<()> {
+    if stats.dropped.is_empty() {
+        return Ok(());
+    }
+    let row = |(code, count): (&String, &u64)| vec![words::clean(code, 40), count.to_string()];
+    table(out, &["Dropped", "times"], stats.dropped.iter().map(row).collect())?;
+    writeln!(out)
+}
+
 fn more(out: &mut impl Write, all: usize) -> io::Result<()> {
     match all.saturating_sub(ROWS) {
         0 => writeln!(out),
@@ -167,7 +177,7 @@ fn table(out: &mut impl Write, head: &[&str], rows: Vec<Vec<String>>) -> io::Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Kind, Verdict};
+    use crate::event::{Kind, Record, Verdict};
     use crate::store::Gap;
     use crate::store::tests::{Fixture, NOW, decoded, flow};
 
@@ -208,6 +218,19 @@ mod tests {
         let text = shown(&whole(Stats { days, ..Stats::default() }));
         assert!(text.contains("… and 5 more; --json has all"), "{text}");
         assert!(!text.contains("2026-01-05") && text.contains("2026-01-25"), "{text}");
+    }
+
+    #[test]
+    fn what_the_engine_dropped_is_told_by_its_reason() {
+        let store = Fixture::new();
+        store.send([
+            Record::Dropped(vec![("no-name", 3), ("fragment", 1)]),
+            Record::Dropped(vec![("no-name", 4)]),
+        ]);
+        let text = shown(&whole(store.reader().stats(None, None).unwrap()));
+        assert!(text.contains("Dropped   times\nfragment      1\nno-name       7\n"), "{text}");
+        store.writer.wipe().unwrap();
+        assert!(store.reader().stats(None, None).unwrap().dropped.is_empty());
     }
 
     #[test]

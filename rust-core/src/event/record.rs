@@ -70,6 +70,8 @@ pub enum Record {
         /// Bytes network to app.
         down: u64,
     },
+    /// Packets, questions and flows were dropped: how many more, by the code of the reason.
+    Dropped(Vec<(&'static str, u64)>),
     /// An allowed flow ended: counters only, no event, no host name.
     Passed {
         /// The facts when the flow began.

@@ -35,6 +35,8 @@ pub(super) struct Ingest {
     pub(super) names: Names,
     pub(super) tally: Tally,
     flows: BTreeMap<FlowId, Open>,
+    /// What the engine dropped, by code, and the database does not know of yet.
+    dropped: BTreeMap<&'static str, u64>,
     decode: Decode,
     batch: u64,
     /// Events written in this batch.
@@ -47,6 +49,7 @@ impl Ingest {
             names: Names::default(),
             tally: Tally::default(),
             flows: BTreeMap::new(),
+            dropped: BTreeMap::new(),
             decode,
             batch: 0,
             events: 0,
@@ -57,6 +60,11 @@ impl Ingest {
     pub(super) fn begin(&mut self) {
         self.batch += 1;
         self.events = 0;
+    }
+
+    /// The transaction that began last is committed.
+    pub(super) fn done(&mut self) {
+        self.dropped.clear();
     }
 
     /// The transaction that began last is undone: nothing that it made exists.
@@ -82,6 +90,15 @@ impl Ingest {
         self.flows.values().any(|open| open.row.is_some_and(|(id, _)| id == row))
     }
 
+    /// Writes what was counted, after the records.
+    pub(super) fn write_counts(&mut self, db: &Connection) -> Result<()> {
+        self.tally.write(db)?;
+        for (code, count) in &self.dropped {
+            add_to_meta(db, &format!("drop.{code}"), *count)?;
+        }
+        Ok(())
+    }
+
     /// Writes one record.
     pub(super) fn record(&mut self, db: &Connection, record: &Record) -> Result<()> {
         match record {
@@ -98,6 +115,12 @@ impl Ingest {
             }
             Record::Closed { flow, time_ms, up, down } => {
                 self.closed(db, *flow, *time_ms, (*up, *down))
+            }
+            Record::Dropped(counts) => {
+                for (code, count) in counts {
+                    *self.dropped.entry(code).or_default() += count;
+                }
+                Ok(())
             }
             Record::Passed { facts, up, down } => {
                 let sums = Sums { flows: 1, events: 0, up: *up, down: *down };
@@ -236,6 +259,16 @@ impl Ingest {
         self.tally.count(time_ms, (app, host), facts.verdict, sums);
         Ok(())
     }
+}
+
+/// Adds to a count among the facts about the store.
+pub(super) fn add_to_meta(db: &Connection, key: &str, count: u64) -> Result<()> {
+    db.prepare_cached(
+        "INSERT INTO meta (key, value) VALUES (?1, ?2)
+         ON CONFLICT DO UPDATE SET value = value + excluded.value",
+    )?
+    .execute((key, signed(count)))?;
+    Ok(())
 }
 
 /// An event that says: something was sent and could not be read.

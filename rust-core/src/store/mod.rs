@@ -8,6 +8,7 @@ mod brief;
 mod db;
 mod error;
 mod filter;
+mod gaps;
 mod ingest;
 mod migrations;
 mod names;

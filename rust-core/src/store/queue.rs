@@ -71,6 +71,8 @@ pub(super) type Reply = SyncSender<Result<(), StoreError>>;
 pub(super) enum Order {
     Gap(Gap, Reply),
     Version(String, String, Reply),
+    RunBegins(Reply),
+    RunEnds(Option<&'static str>, Reply),
     Flush(Reply),
     Wipe(Reply),
     Keep(u32, u64, Reply),

@@ -82,7 +82,7 @@ pub(super) fn wipe(db: &mut Connection, ingest: &mut Ingest) -> Result<(), Store
     ] {
         transaction.execute(&format!("DELETE FROM {table}"), [])?;
     }
-    transaction.execute("DELETE FROM meta WHERE key = 'drops'", [])?;
+    transaction.execute("DELETE FROM meta WHERE key = 'drops' OR key GLOB 'drop.*'", [])?;
     transaction.commit()?;
     db.execute_batch("VACUUM")?;
     // Until the log is truncated it still holds pages of before.

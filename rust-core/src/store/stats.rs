@@ -5,6 +5,7 @@ use crate::event::{App, IdKind, Kind, Time};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Sums under one key: a day, an app, a host or a verdict.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -89,6 +90,8 @@ pub struct Stats {
     pub gaps: Vec<Gap>,
     /// Records that were lost since the database was made or wiped.
     pub drops: u64,
+    /// What the engine dropped since then, by the code of the reason.
+    pub dropped: BTreeMap<String, u64>,
 }
 
 /// First and last day, as text that compares like days.
@@ -122,6 +125,7 @@ pub(super) fn stats(
         verdicts: counts(db, "c.verdict", "", "2 DESC, 1", &days)?,
         gaps: gaps(db, since, until)?,
         drops: drops(db)?,
+        dropped: dropped(db)?,
     })
 }
 
@@ -195,6 +199,13 @@ pub(super) fn drops(db: &Connection) -> Result<u64, StoreError> {
         .query_row("SELECT value FROM meta WHERE key = 'drops'", [], |row| row.get(0))
         .optional()?;
     Ok(unsigned(drops.unwrap_or_default()))
+}
+
+fn dropped(db: &Connection) -> Result<BTreeMap<String, u64>, StoreError> {
+    let mut select =
+        db.prepare_cached("SELECT substr(key, 6), value FROM meta WHERE key GLOB 'drop.*'")?;
+    let rows = select.query_map([], |row| Ok((row.get(0)?, unsigned(row.get(1)?))))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Identifiers of an app or of all, those sent by most apps first; `limit` at most.

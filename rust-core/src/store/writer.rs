@@ -2,9 +2,9 @@
 //! after every failure: what a failed transaction held is counted as dropped.
 
 use super::db::{WriterDb, open_writer};
-use super::ingest::{Decode, Ingest};
+use super::gaps;
+use super::ingest::{Decode, Ingest, add_to_meta};
 use super::queue::{Order, RecordSender, Reply, Shared, Watch};
-use super::tally::signed;
 use super::{Config, Gap, StoreError, StoreState, retention};
 use crate::event::Record;
 use crate::limits::{STORE_BATCH, STORE_DELAY};
@@ -80,6 +80,7 @@ impl Writer {
             drops_stored: 0,
             batches: 0,
             day: 0,
+            running: false,
         };
         let thread = std::thread::Builder::new()
             .name("muzzle-store".to_owned())
@@ -107,6 +108,17 @@ impl Writer {
     /// open gets its end.
     pub fn gap(&self, gap: Gap) -> Result<(), StoreError> {
         self.ask(|reply| Order::Gap(gap, reply))
+    }
+
+    /// Protection begins to run: an open gap ends. Where the run before was not ended, it was
+    /// killed: the time from its last sign of life (the last batch that it wrote) is a gap.
+    pub fn run_begins(&self) -> Result<(), StoreError> {
+        self.ask(Order::RunBegins)
+    }
+
+    /// Protection ends: as its owner wished, or for a reason (a code) that makes a gap.
+    pub fn run_ends(&self, reason: Option<&'static str>) -> Result<(), StoreError> {
+        self.ask(|reply| Order::RunEnds(reason, reply))
     }
 
     /// Stores the version of a list or decoder that is in use, by name.
@@ -177,6 +189,8 @@ struct Worker {
     batches: u64,
     /// Day of the last retention, days since 1970.
     day: i64,
+    /// Whether each batch is a sign of life.
+    running: bool,
 }
 
 /// Tells senders that nobody writes any more, however the thread ends.
@@ -221,6 +235,8 @@ impl Worker {
         let (reply, result) = match order {
             Order::Gap(gap, reply) => (reply, self.gap(&gap)),
             Order::Version(name, version, reply) => (reply, self.version(&name, &version)),
+            Order::RunBegins(reply) => (reply, self.run_begins()),
+            Order::RunEnds(reason, reply) => (reply, self.run_ends(reason)),
             Order::Flush(reply) => (reply, Ok(())),
             Order::Wipe(reply) => (reply, self.wipe()),
             Order::Keep(days, bytes, reply) => (reply, self.keep(days, bytes)),
@@ -260,6 +276,7 @@ impl Worker {
         let outcome = self.transact(records, dropped - self.drops_stored);
         match outcome {
             Ok(()) => {
+                self.ingest.done();
                 self.drops_stored = dropped;
                 self.summary.events += self.ingest.events;
                 if self.ingest.events > 0 {
@@ -276,14 +293,14 @@ impl Worker {
         for record in records {
             self.ingest.record(&transaction, record)?;
         }
-        self.ingest.tally.write(&transaction)?;
+        self.ingest.write_counts(&transaction)?;
         if drops > 0 {
+            add_to_meta(&transaction, "drops", drops)?;
+        }
+        if self.running {
             transaction
-                .prepare_cached(
-                    "INSERT INTO meta (key, value) VALUES ('drops', ?1)
-                     ON CONFLICT DO UPDATE SET value = value + excluded.value",
-                )?
-                .execute([signed(drops)])?;
+                .prepare_cached("UPDATE meta SET value = ?1 WHERE key = 'run.alive'")?
+                .execute([(self.hooks.now_ms)()])?;
         }
         Ok(transaction.commit()?)
     }
@@ -341,6 +358,17 @@ impl Worker {
             (gap.start.0, gap.end.map(|t| t.0), &gap.reason),
         )?;
         Ok(())
+    }
+
+    fn run_begins(&mut self) -> Result<(), StoreError> {
+        gaps::run_begins(&mut self.db.db, (self.hooks.now_ms)())?;
+        self.running = true;
+        Ok(())
+    }
+
+    fn run_ends(&mut self, reason: Option<&str>) -> Result<(), StoreError> {
+        self.running = false;
+        gaps::run_ends(&mut self.db.db, (self.hooks.now_ms)(), reason)
     }
 
     fn version(&self, name: &str, version: &str) -> Result<(), StoreError> {
