@@ -46,6 +46,17 @@ pub const SPARE_SOCKETS: usize = 16;
 pub const SPARE_BYTES: u64 = 16 * 1024;
 /// TCP and UDP flows held at once; above it the one that was idle longest is closed.
 pub const FLOWS: usize = 16_384;
+/// Look-ups of owners that wait; above it an owner is unknown.
+pub const OWNER_QUEUE: usize = 1024;
+/// Bytes read of one table of the system's sockets, where those are read.
+pub const OWNER_TABLE: u64 = 16 * 1024 * 1024;
+/// How long a flow waits for its owner before it goes on as one of an unknown app: far longer than
+/// a look-up takes, and no longer than apps have patience.
+pub const OWNER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Descriptors that flows leave to the rest of the process: the store, exports, the app.
+pub const RESERVED_DESCRIPTORS: u64 = 64;
+/// Flows that are closed for one that finds no descriptor free, before it is given up.
+pub const DESCRIPTOR_TRIES: usize = 4;
 /// How long an upstream connect may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long an app's first bytes are awaited before an unnamed connection is made all the same:
@@ -146,6 +157,8 @@ pub const CONTENT_CODINGS: usize = 4;
 pub const STORE_QUEUE: usize = 4096;
 /// Bytes of request bodies waiting for the store.
 pub const STORE_QUEUE_BYTES: usize = 16 * 1024 * 1024;
+/// How often the store is told what was dropped, at most.
+pub const TELL_DROPS: Duration = Duration::from_secs(1);
 /// Records in one transaction.
 pub const STORE_BATCH: usize = 256;
 /// Longest time a record waits for its transaction.

@@ -11,8 +11,8 @@ mod rules;
 
 pub use fault::{Code, Fault};
 
-use crate::engine::{Owner, Reach, Rules};
-use crate::io::{Bypass, Owners, SockDiag};
+use crate::engine::{Reach, Rules};
+use crate::io::{Bypass, Owners, ProcNet};
 use crate::limits;
 use crate::policy::{Policy, Warning};
 use crate::service::{self, Attach, ListsError, PlaneState, Service};
@@ -81,8 +81,8 @@ const OWNERS_BY_UPCALL: u32 = 29;
 struct OwnersByUpcall(Arc<dyn Upcalls>);
 
 impl Owners for OwnersByUpcall {
-    fn owner(&mut self, tuple: &FiveTuple) -> Owner {
-        Owner::Known(self.0.connection_owner(tuple))
+    fn owner(&mut self, tuple: &FiveTuple) -> Option<u32> {
+        self.0.connection_owner(tuple)
     }
 }
 
@@ -149,8 +149,10 @@ impl Core {
                 ask::Reach::Deep => Reach::Deep,
             },
             resolvers: ask::resolvers(&asked.resolvers)?,
+            // The app tells: `network_changed`.
+            watch_addresses: false,
             bypass,
-            owners: self.owners()?,
+            owners: self.owners(),
             ended: Box::new(move |outcome| {
                 if let Err(error) = outcome {
                     let code = fault::plane_code(error);
@@ -168,14 +170,12 @@ impl Core {
         self.open()
     }
 
-    fn owners(&self) -> Result<Box<dyn Owners + Send>, Fault> {
-        if self.api >= OWNERS_BY_UPCALL {
-            return Ok(Box::new(OwnersByUpcall(Arc::clone(&self.upcalls))));
+    /// Android 8 and 9 have no look-up for apps, and show their tables of sockets.
+    fn owners(&self) -> Box<dyn Owners> {
+        match self.api >= OWNERS_BY_UPCALL {
+            true => Box::new(OwnersByUpcall(Arc::clone(&self.upcalls))),
+            false => Box::new(ProcNet::default()),
         }
-        let owners = SockDiag::new().map_err(|error| {
-            Fault::new(Code::System, format_args!("cannot ask who owns a socket ({error})"))
-        })?;
-        Ok(Box::new(owners))
     }
 
     /// Stops watching. The TUN is closed when this returns.
@@ -239,7 +239,7 @@ impl Core {
     pub fn network_changed(&self, network: &str) -> Result<(), Fault> {
         self.open()?;
         let asked: ask::Network = ask::parse(network)?;
-        self.service.set_resolvers(&ask::resolvers(&asked.resolvers)?);
+        self.service.network_changed(&ask::resolvers(&asked.resolvers)?);
         Ok(())
     }
 

@@ -4,11 +4,11 @@ use super::files::{host_table, read_policy};
 use super::routes::{MARK, Routes};
 use super::{Failure, tun};
 use crate::engine::{Reach, Rules};
-use crate::io::{self, Bypass, SockDiag};
+use crate::io::{self, Bypass, Owners, ProcNet, SockDiag};
 use crate::names::FakePool;
 use crate::policy::Warning;
 use crate::service::{Attach, PlaneState, Service};
-use crate::store::{self, Config as StoreConfig, StoreError};
+use crate::store::{self, Config as StoreConfig, StoreError, Writer};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::IsTerminal;
@@ -22,8 +22,8 @@ use std::time::Duration;
 /// Watch a TUN interface: stop, record and decode telemetry as the policy says.
 ///
 /// Makes the interface, answers names on 198.18.0.2 and fd6d:757a:7a6c::2, and gives listed names
-/// addresses behind it. Point the system's resolver there. SIGHUP reads policy and lists again;
-/// SIGINT and SIGTERM end in order.
+/// addresses behind it. Point the system's resolver there. SIGHUP reads policy, lists and
+/// /etc/resolv.conf (without --upstream) again; SIGINT and SIGTERM end in order.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  muzzle run --db log.db --policy policy.toml --upstream 192.0.2.53"
@@ -92,17 +92,19 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         tun,
         reach,
         resolvers,
+        watch_addresses: true,
         bypass: if deep { Bypass::Mark(MARK) } else { Bypass::Anyway },
-        owners: Box::new(SockDiag::new().map_err(|error| {
-            Failure::new(format_args!("cannot ask the kernel who owns a socket: {error}"))
-        })?),
+        owners: owners(),
         ended: Box::new(move |_| listening.close()),
     };
     service.attach(attach).map_err(Failure::new)?;
+    service.with_writer(Writer::run_begins).map_err(store_failed)?;
     obey(&service, &mut signals, &args);
     let outcome = service.detach();
     drop(routes);
-    let closed = service.close();
+    let failed = matches!(outcome, Some(Err(_)));
+    let noted = service.with_writer(|writer| writer.run_ends(failed.then_some("failed")));
+    let closed = noted.and(service.close());
     if let Some(outcome) = outcome {
         let counted = outcome.map_err(Failure::new)?;
         anstream::eprintln!("{}", summary(&counted));
@@ -126,12 +128,17 @@ fn obey(service: &Arc<Service>, signals: &mut Signals, args: &Args) {
     }
 }
 
-/// Reads the policy again. A policy with an error changes nothing.
+/// Reads the policy, and the system's resolvers, again. A policy with an error changes nothing.
 fn reload(service: &Service, args: &Args) {
     match load_rules(args) {
         Ok(rules) => {
             // The store's own state tells, if the versions of the lists could not be written.
             let _ = service.set_rules(rules);
+            if args.upstream.is_empty()
+                && let Ok(resolvers) = system_resolvers()
+            {
+                service.network_changed(&resolvers);
+            }
             anstream::eprintln!("policy: read again");
         }
         Err(failure) => anstream::eprintln!("muzzle: {failure}; the old policy stays in force"),
@@ -230,6 +237,17 @@ fn raise_descriptor_limit() {
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         log::debug!("the limit of open files stays as it is ({error})");
+    }
+}
+
+/// The kernel's own look-up; where it has none, the tables that it shows.
+fn owners() -> Box<dyn Owners> {
+    match SockDiag::new() {
+        Ok(kernel) => Box::new(kernel),
+        Err(error) => {
+            log::info!("no sock_diag ({error}); owners are read from /proc/net");
+            Box::new(ProcNet::default())
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the engine counts. Numbers only: no name, address or app.
 
 use crate::wire::Refused;
+use serde::{Serialize, Serializer};
 
 /// Why something was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,13 +32,19 @@ pub enum Drop {
     NameLimit,
     /// A connection that could not be made to the network.
     ConnectFailed,
-    /// A datagram that found a queue full.
+    /// A datagram that found a queue full, or a verdict not fallen yet.
     Datagram,
+    /// A flow whose owner stayed unknown because too many look-ups waited.
+    OwnerLimit,
+    /// A flow whose owner was not told in time.
+    OwnerTimeout,
+    /// A flow closed because another one found no descriptor free.
+    DescriptorLimit,
 }
 
 impl Drop {
     /// Every reason, in the order of [`Counters::drops`].
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Malformed,
         Self::Fragment,
         Self::Unsupported,
@@ -52,6 +59,9 @@ impl Drop {
         Self::NameLimit,
         Self::ConnectFailed,
         Self::Datagram,
+        Self::OwnerLimit,
+        Self::OwnerTimeout,
+        Self::DescriptorLimit,
     ];
 
     /// The code under which it is shown.
@@ -71,6 +81,9 @@ impl Drop {
             Self::NameLimit => "name-limit",
             Self::ConnectFailed => "connect-failed",
             Self::Datagram => "datagram-queue",
+            Self::OwnerLimit => "owner-limit",
+            Self::OwnerTimeout => "owner-timeout",
+            Self::DescriptorLimit => "descriptor-limit",
         }
     }
 }
@@ -87,7 +100,7 @@ impl From<Refused> for Drop {
 }
 
 /// What was counted since the engine began.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counters {
     /// Packets of apps.
     pub packets_in: u64,
@@ -97,7 +110,17 @@ pub struct Counters {
     pub answered: u64,
     /// Flows and names refused.
     pub blocked: u64,
+    #[serde(serialize_with = "by_code")]
     drops: [u64; Drop::ALL.len()],
+}
+
+/// An object with the codes of what occurred.
+fn by_code<S: Serializer>(
+    drops: &[u64; Drop::ALL.len()],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let occurred = Drop::ALL.iter().zip(drops).filter(|(_, count)| **count > 0);
+    serializer.collect_map(occurred.map(|(why, count)| (why.as_str(), count)))
 }
 
 impl Counters {
@@ -108,6 +131,17 @@ impl Counters {
     /// How often something was dropped for this reason.
     pub fn dropped(&self, why: Drop) -> u64 {
         self.drops[why as usize]
+    }
+
+    /// What was dropped since these were counted, by code.
+    pub fn drops_since(&self, before: &Self) -> Vec<(&'static str, u64)> {
+        let new = self.drops.iter().zip(before.drops).map(|(now, before)| now - before);
+        Drop::ALL.iter().map(|why| why.as_str()).zip(new).filter(|(_, n)| *n > 0).collect()
+    }
+
+    /// Whether something was dropped since these were counted.
+    pub fn dropped_since(&self, before: &Self) -> bool {
+        self.drops != before.drops
     }
 
     /// Each reason that occurred, and how often.
@@ -127,6 +161,9 @@ mod tests {
             let mut counters = Counters::default();
             counters.drop(why);
             assert_eq!(counters.drops().collect::<Vec<_>>(), [(why, 1)]);
+            assert!(counters.dropped_since(&Counters::default()));
+            assert_eq!(counters.drops_since(&Counters::default()), [(why.as_str(), 1)]);
+            assert_eq!(counters.drops_since(&counters.clone()), []);
         }
     }
 }

@@ -70,8 +70,10 @@ pub struct Complaint {
 pub enum Owner {
     /// The user id; `None` where the system does not know either.
     Known(Option<u32>),
-    /// [`super::Engine::handle_owner`] will be called.
+    /// [`super::Engine::handle_owner`] will be called, unless the answer never comes.
     Later,
+    /// Too many look-ups wait already: nobody will say.
+    Busy,
 }
 
 /// What a socket is ready for, since the last time it was said.
@@ -123,7 +125,14 @@ pub trait Effects: PacketSink {
     fn close(&mut self, token: Token, reset: bool);
     /// Sends a datagram to the upstream resolver of this number.
     fn ask(&mut self, resolver: usize, message: &[u8]);
-    /// Looks up who owns a flow.
+    /// The network is another one: resolvers are these, and spoken to by new sockets.
+    fn network_changed(&mut self, _resolvers: &[SocketAddr]) {}
+    /// Whether there is a socket that can carry nothing any more, because the address that it
+    /// speaks from is none of this device's. Asked after [`Effects::network_changed`].
+    fn is_dead(&mut self, _token: Token) -> bool {
+        false
+    }
+    /// Looks up who owns a flow. Never blocks.
     fn owner(&mut self, token: Token, tuple: &FiveTuple) -> Owner;
     /// Hands a record to the store. Never blocks.
     fn record(&mut self, record: Record);

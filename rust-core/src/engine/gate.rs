@@ -119,14 +119,14 @@ impl Engine {
     }
 
     /// Connects an accepted flow to the address that the app asked for.
-    fn join(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
+    pub(super) fn join(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
         let server = flow.tuple.dst;
         let Phase::Open(open) = &mut flow.phase else { return };
         let deadline = now.mono_us + limits::CONNECT_TIMEOUT.as_micros() as i64;
         open.peer = Peer::Joining { until_us: deadline };
         self.set_timer(token, Some(deadline));
-        if fx.connect(token, Proto::Tcp, server).is_err() {
+        if self.connect(now, token, (Proto::Tcp, server), fx).is_err() {
             self.tcp_abort(now, token, fx);
         }
     }

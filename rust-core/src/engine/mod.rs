@@ -11,10 +11,12 @@ mod icmp;
 mod inspect;
 mod local;
 mod nat;
+mod network;
 mod pipe;
 mod quic;
 mod refused;
 mod resolver;
+mod sockets;
 mod tcp;
 mod timers;
 mod udp;
@@ -155,12 +157,6 @@ impl Engine {
         }
     }
 
-    /// Takes new upstream resolvers, at least one. Questions that wait go to them when they are
-    /// asked again.
-    pub fn set_resolvers(&mut self, resolvers: Vec<SocketAddr>) {
-        self.config.resolvers = resolvers;
-    }
-
     /// What was decided about a flow, and the place of its name.
     fn verdict_of(&mut self, token: Token) -> Option<(&FlowFacts, Option<Slot>)> {
         match self.flows.get_mut(token)? {
@@ -173,6 +169,11 @@ impl Engine {
     /// What was counted so far.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Questions that wait for the upstream resolver.
+    pub fn questions_waiting(&self) -> usize {
+        self.questions.len()
     }
 
     /// Flows that are held now.
@@ -224,9 +225,39 @@ impl Engine {
         match self.flows.get_mut(token) {
             Some(Flow::Tcp(_)) => self.tcp_owner(now, token, uid, fx),
             Some(Flow::Udp(_)) => self.udp_owner(now, token, uid, fx),
+            Some(Flow::Nat(_)) => self.nat_owner(now, token, uid),
             Some(Flow::Quic(_)) => self.quic_owner(now, token, uid, fx),
-            Some(Flow::Nat(_) | Flow::Lookup(_)) | None => {}
+            Some(Flow::Lookup(_)) | None => {}
         }
+    }
+
+    /// Asks for the owner of a new flow; `None` while it is not known. The flow then waits for
+    /// [`Engine::handle_owner`], until its timer comes up.
+    fn owner(
+        &mut self,
+        now: Now,
+        token: Token,
+        tuple: &FiveTuple,
+        fx: &mut dyn Effects,
+    ) -> Option<Option<u32>> {
+        match fx.owner(token, tuple) {
+            Owner::Known(uid) => Some(uid),
+            Owner::Busy => {
+                self.counters.drop(Drop::OwnerLimit);
+                Some(None)
+            }
+            Owner::Later => {
+                let until = now.mono_us + limits::OWNER_TIMEOUT.as_micros() as i64;
+                self.set_timer(token, Some(until));
+                None
+            }
+        }
+    }
+
+    /// Lets a flow that waits no longer for its owner go on as one of an unknown app.
+    fn owner_due(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
+        self.counters.drop(Drop::OwnerTimeout);
+        self.handle_owner(now, token, None, fx);
     }
 
     /// Moves the bytes of flows that have something new, each within its budget; of those that
@@ -261,6 +292,7 @@ impl Engine {
         while let Some(token) = self.take_due(now.mono_us) {
             match self.flows.get_mut(token) {
                 Some(Flow::Tcp(_)) => self.tcp_due(now, token, fx),
+                Some(Flow::Udp(flow)) if flow.facts().is_none() => self.owner_due(now, token, fx),
                 Some(Flow::Udp(_) | Flow::Nat(_)) => self.idle_due(now, token, fx),
                 Some(Flow::Quic(_)) => self.quic_due(now, token, fx),
                 Some(Flow::Lookup(_)) => self.lookup_failed(now, token, fx),

@@ -5,7 +5,7 @@
 //! Never looks into a datagram.
 
 use super::timers::{Idle, Timer};
-use super::{Drop, Effects, Engine, Flow, Now, Owner, Readiness, Sent, Subject};
+use super::{Drop, Effects, Engine, Flow, Now, Readiness, Sent, Subject};
 use crate::event::{FlowFacts, Record};
 use crate::flow::Token;
 use crate::limits;
@@ -14,7 +14,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// See the module.
 pub(super) struct NatFlow {
-    app: SocketAddr,
+    /// The app's socket, and to whom it spoke first.
+    tuple: FiveTuple,
     facts: Option<Box<FlowFacts>>,
     pub(super) idle: Idle,
     up: u64,
@@ -25,7 +26,7 @@ pub(super) struct NatFlow {
 impl NatFlow {
     /// Its key.
     pub(super) fn tuple(&self) -> FiveTuple {
-        key(self.app)
+        key(self.tuple.src)
     }
 }
 
@@ -69,7 +70,7 @@ impl Engine {
 
     fn nat_open(&mut self, now: Now, tuple: &FiveTuple, fx: &mut dyn Effects) -> Option<Token> {
         let flow = NatFlow {
-            app: tuple.src,
+            tuple: *tuple,
             facts: None,
             idle: Idle::new(now, limits::UDP_IDLE),
             up: 0,
@@ -77,27 +78,23 @@ impl Engine {
             timer: Timer::default(),
         };
         let token = self.begin(now, Some(key(tuple.src)), Flow::Nat(flow), fx);
-        if fx.open_datagrams(token, tuple.dst.is_ipv4()).is_err() {
+        if self.open_datagrams(now, token, tuple.dst.is_ipv4(), fx).is_err() {
             self.counters.drop(Drop::ConnectFailed);
             self.flows.remove(token);
             return None;
         }
-        self.watch_idle(token);
         // A bare address is allowed for every app, so nothing waits for the owner.
-        if let Owner::Known(uid) = fx.owner(token, tuple) {
-            self.nat_owner(now, token, tuple, uid);
-        }
+        let uid = self.owner(now, token, tuple, fx);
+        self.nat_owner(now, token, uid.flatten());
+        self.watch_idle(token);
         Some(token)
     }
 
-    pub(super) fn nat_owner(
-        &mut self,
-        now: Now,
-        token: Token,
-        tuple: &FiveTuple,
-        uid: Option<u32>,
-    ) {
-        let facts = Box::new(self.decide(now, tuple, Subject::Host(None), uid));
+    /// The owner is known, or is not yet.
+    pub(super) fn nat_owner(&mut self, now: Now, token: Token, uid: Option<u32>) {
+        let Some(Flow::Nat(flow)) = self.flows.get_mut(token) else { return };
+        let tuple = flow.tuple;
+        let facts = Box::new(self.decide(now, &tuple, Subject::Host(None), uid));
         if let Some(Flow::Nat(flow)) = self.flows.get_mut(token) {
             flow.facts = Some(facts);
         }
@@ -115,7 +112,7 @@ impl Engine {
         }
         let Some(Flow::Nat(flow)) = self.flows.get_mut(token) else { return };
         flow.idle.used(now);
-        let app = flow.app;
+        let app = flow.tuple.src;
         let head = if app.is_ipv4() { wire::DATAGRAM_V4 } else { wire::DATAGRAM_V6 };
         // The socket tells of readiness once, so it is emptied; its queue bounds the loop.
         while let Some((n, from)) = fx.recv_from(token, &mut self.datagram[head..]) {

@@ -6,7 +6,7 @@
 
 use super::timers::Timer;
 use super::udp::data;
-use super::{Effects, Engine, Flow, Now, Owner, Subject};
+use super::{Effects, Engine, Flow, Now, Subject};
 use crate::event::{ReasonCode, Transport, Verdict};
 use crate::flow::Token;
 use crate::limits;
@@ -55,8 +55,7 @@ impl Engine {
             timer: Timer::default(),
         };
         let token = self.begin(now, Some(tuple), Flow::Quic(gate), fx);
-        self.set_timer(token, Some(now.mono_us + limits::FIRST_BYTES.as_micros() as i64));
-        if let Owner::Known(uid) = fx.owner(token, &tuple) {
+        if let Some(uid) = self.owner(now, token, &tuple, fx) {
             self.quic_owner(now, token, uid, fx);
         }
     }
@@ -82,6 +81,7 @@ impl Engine {
         let uid = self.owner_or_before(now, &tuple, uid);
         let Some(Flow::Quic(gate)) = self.flows.get_mut(token) else { return };
         gate.owner = Some(uid);
+        self.set_timer(token, Some(now.mono_us + limits::FIRST_BYTES.as_micros() as i64));
         let facts = self.decide(now, &tuple, Subject::Host(None), uid);
         if matches!(facts.reason.code, ReasonCode::AppOff | ReasonCode::Paused) {
             return self.quic_pass(now, token, None, fx);
@@ -109,8 +109,11 @@ impl Engine {
         }
     }
 
-    /// Nothing told a host in time.
+    /// Nothing told the owner, or a host, in time.
     pub(super) fn quic_due(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
+        if let Some(Flow::Quic(QuicGate { owner: None, .. })) = self.flows.get_mut(token) {
+            return self.owner_due(now, token, fx);
+        }
         self.quic_pass(now, token, None, fx);
     }
 
@@ -144,7 +147,7 @@ impl Engine {
     ) {
         let flow = super::udp::UdpFlow::joined(now, tuple, facts);
         let token = self.begin(now, Some(tuple), Flow::Udp(flow), fx);
-        if fx.connect(token, Proto::Udp, tuple.dst).is_err() {
+        if self.connect(now, token, (Proto::Udp, tuple.dst), fx).is_err() {
             self.counters.drop(super::Drop::ConnectFailed);
             if let Some(first) = held.first() {
                 self.unreachable(first, fx);

@@ -28,8 +28,8 @@ pub(super) enum Asker {
     Flow(Token),
 }
 
-struct Question {
-    asker: Asker,
+pub(super) struct Question {
+    pub(super) asker: Asker,
     /// The id under which the app asked.
     app_id: u16,
     qtype: u16,
@@ -103,12 +103,26 @@ impl Questions {
         Some(id)
     }
 
-    fn get(&mut self, id: u16) -> Option<&mut Question> {
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Those that wait, in the order in which they were asked.
+    pub(super) fn waiting(&mut self) -> Vec<u16> {
+        let mut waiting: Vec<_> = self.by_id.iter().map(|(id, place)| (*place, *id)).collect();
+        waiting.sort_by_key(|(place, id)| {
+            (self.places.get(usize::from(*place)).map(|question| question.sent_us), *id)
+        });
+        waiting.into_iter().map(|(_, id)| id).collect()
+    }
+
+    pub(super) fn get(&mut self, id: u16) -> Option<&mut Question> {
         let place = *self.by_id.get(&id)?;
         self.places.get_mut(usize::from(place))
     }
 
-    fn remove(&mut self, id: u16) -> Option<Asker> {
+    pub(super) fn remove(&mut self, id: u16) -> Option<Asker> {
         let place = self.by_id.remove(&id)?;
         self.free.push(place);
         self.places.get(usize::from(place)).map(|q| q.asker)
@@ -484,9 +498,20 @@ impl Engine {
         let lookup = Lookup { id, sent: 0, reply: Vec::new(), timer: Timer::default() };
         let token = self.begin(now, None, Flow::Lookup(lookup), fx);
         self.set_timer(token, Some(now.mono_us + TIMEOUT_US));
-        let connected = resolver.map(|to| fx.connect(token, Proto::Tcp, to));
+        let connected = resolver.map(|to| self.connect(now, token, (Proto::Tcp, to), fx));
         if connected.is_none_or(|result| result.is_err()) {
             self.lookup_failed(now, token, fx);
+        }
+    }
+
+    /// Asks everything that waits again, as if it were asked now.
+    pub(super) fn ask_all_again(&mut self, now: Now, fx: &mut dyn Effects) {
+        self.questions.order.clear();
+        for id in self.questions.waiting() {
+            let Some(question) = self.questions.get(id) else { continue };
+            (question.sent_us, question.tries, question.resolver) = (now.mono_us, 1, 0);
+            self.questions.order.push_back((now.mono_us, id));
+            self.ask(id, fx);
         }
     }
 

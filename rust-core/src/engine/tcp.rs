@@ -9,7 +9,7 @@ use super::inspect::Inspect;
 use super::local::Local;
 use super::pipe::{Open, Peer, Pipe, Turn, give_local, take_local};
 use super::timers::Timer;
-use super::{ConnectError, Drop, Effects, Engine, Flow, Now, Owner, Readiness};
+use super::{ConnectError, Drop, Effects, Engine, Flow, Now, Readiness};
 use super::{Subject, resolver::Asker};
 use crate::event::{FlowFacts, FlowId, Record, Verdict};
 use crate::flow::Token;
@@ -145,7 +145,7 @@ impl Engine {
         if to_resolver {
             return self.accept_local(now, token, Local::resolver(), fx);
         }
-        if let Owner::Known(uid) = fx.owner(token, &tuple) {
+        if let Some(uid) = self.owner(now, token, &tuple, fx) {
             self.tcp_owner(now, token, uid, fx);
         }
     }
@@ -190,7 +190,7 @@ impl Engine {
     }
 
     /// Finds the real addresses of the name, and begins to connect.
-    fn seek(&mut self, now: Now, token: Token, slot: Slot, fx: &mut dyn Effects) {
+    pub(super) fn seek(&mut self, now: Now, token: Token, slot: Slot, fx: &mut dyn Effects) {
         let deadline = now.mono_us + limits::CONNECT_TIMEOUT.as_micros() as i64;
         if let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) {
             flow.phase = Phase::Resolving { open_questions: 2 };
@@ -286,23 +286,18 @@ impl Engine {
 
     /// Connects to the next address that was not tried.
     fn next_connect(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
-        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
-        let Phase::Connecting { candidates, last, open_questions, idle } = &mut flow.phase else {
-            return;
-        };
-        *idle = false;
-        while let Some(addr) = candidates.pop_front() {
-            let server = SocketAddr::new(addr, flow.tuple.dst.port());
-            match fx.connect(token, Proto::Tcp, server) {
-                Ok(()) => {
-                    if let Some(facts) = &mut flow.facts {
-                        Arc::make_mut(facts).server = Some(server);
-                    }
-                    return;
-                }
-                Err(why) => *last = why,
+        while let Some(server) = self.next_candidate(token) {
+            let tried = self.connect(now, token, (Proto::Tcp, server), fx);
+            let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
+            let Phase::Connecting { last, .. } = &mut flow.phase else { return };
+            match (tried, &mut flow.facts) {
+                (Ok(()), Some(facts)) => return Arc::make_mut(facts).server = Some(server),
+                (Ok(()), None) => return,
+                (Err(why), _) => *last = why,
             }
         }
+        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
+        let Phase::Connecting { last, open_questions, idle, .. } = &mut flow.phase else { return };
         // The other family may have a way.
         *idle = *open_questions > 0;
         if *idle {
@@ -526,6 +521,7 @@ impl Engine {
                 }
                 _ => self.mark(token),
             },
+            Phase::Owner => self.owner_due(now, token, fx),
             _ => self.connect_failed(now, token, ConnectError::Unreachable, fx),
         }
     }

@@ -5,9 +5,7 @@
 //! verdict and the address are not known; UDP may lose the rest.
 
 use super::timers::{Idle, Timer};
-use super::{
-    Drop, Effects, Engine, Flow, Now, Owner, Readiness, Received, Sent, Subject, is_resolver,
-};
+use super::{Drop, Effects, Engine, Flow, Now, Readiness, Received, Sent, Subject, is_resolver};
 use crate::event::{FlowFacts, Record, Transport, Verdict};
 use crate::flow::Token;
 use crate::limits;
@@ -110,6 +108,11 @@ impl UdpFlow {
         matches!(self.phase, Phase::Refused)
     }
 
+    /// Whether there is a socket.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open)
+    }
+
     /// What was decided, once it is.
     pub(super) fn facts(&self) -> Option<&FlowFacts> {
         self.facts.as_deref()
@@ -151,9 +154,8 @@ impl Engine {
         };
         let flow = UdpFlow::waiting(now, packet.tuple, Some(slot), bytes);
         let token = self.begin(now, Some(packet.tuple), Flow::Udp(flow), fx);
-        self.watch_idle(token);
         self.pool.pin(slot);
-        if let Owner::Known(uid) = fx.owner(token, &packet.tuple) {
+        if let Some(uid) = self.owner(now, token, &packet.tuple, fx) {
             self.udp_owner(now, token, uid, fx);
         }
     }
@@ -168,6 +170,7 @@ impl Engine {
         let Some(Flow::Udp(flow)) = self.flows.get_mut(token) else { return };
         let (tuple, slot, None) = (flow.tuple, flow.slot, &flow.facts) else { return };
         let uid = self.owner_or_before(now, &tuple, uid);
+        self.watch_idle(token);
         let subject = slot.map_or(Subject::Host(None), Subject::Place);
         let facts = Arc::new(self.decide(now, &tuple, subject, uid));
         // A datagram cannot be answered in a collector's place.
@@ -233,13 +236,15 @@ impl Engine {
         };
         let wanted = dst.is_ipv4();
         let own = real.iter().filter(|a| a.is_ipv4() == wanted);
-        let server = own
-            .chain(real.iter().filter(|a| a.is_ipv4() != wanted))
-            .map(|addr| SocketAddr::new(*addr, dst.port()))
-            .find(|server| fx.connect(token, proto, *server).is_ok());
+        let other = real.iter().filter(|a| a.is_ipv4() != wanted);
+        let port = dst.port();
+        let servers: Vec<_> = own.chain(other).map(|addr| SocketAddr::new(*addr, port)).collect();
+        let known = !servers.is_empty();
+        let mut reached = |to: &SocketAddr| self.connect(now, token, (proto, *to), fx).is_ok();
+        let server = servers.into_iter().find(|to| reached(to));
+        let Some(Flow::Udp(flow)) = self.flows.get_mut(token) else { return };
         let Some(server) = server else {
-            if matches!(flow.phase, Phase::Waiting { open_questions: 1.., .. }) && !real.is_empty()
-            {
+            if matches!(flow.phase, Phase::Waiting { open_questions: 1.., .. }) && known {
                 // The other family may have a way.
                 return;
             }
@@ -286,6 +291,9 @@ impl Engine {
     ) {
         let Some(Flow::Udp(flow)) = self.flows.get_mut(token) else { return };
         flow.idle.used(now);
+        if matches!(flow.phase, Phase::Waiting { .. }) {
+            return self.counters.drop(Drop::Datagram);
+        }
         let server = flow.facts.as_ref().and_then(|facts| facts.server);
         let (Phase::Open, Some(server)) = (&flow.phase, server) else { return };
         let sent = match flow.tuple.proto {

@@ -127,6 +127,19 @@ impl<F> Table<F> {
         Some(Token { index: self.oldest, generation: place.generation })
     }
 
+    /// The flow that was used least recently of those that are meant.
+    pub fn oldest_where(&self, meant: impl Fn(Token, &F) -> bool) -> Option<Token> {
+        let mut index = self.oldest;
+        while let Some(place) = self.places.get(index as usize) {
+            let token = Token { index, generation: place.generation };
+            if place.flow.as_ref().is_some_and(|flow| meant(token, flow)) {
+                return Some(token);
+            }
+            index = place.newer;
+        }
+        None
+    }
+
     /// Takes a flow out.
     pub fn remove(&mut self, token: Token) -> Option<F> {
         self.get_mut(token)?;
@@ -226,6 +239,8 @@ mod tests {
         table.remove(tokens[3]);
         assert_eq!(table.tokens(), [tokens[2], tokens[0], tokens[1]]);
         assert_eq!(table.oldest(), Some(tokens[1]));
+        assert_eq!(table.oldest_where(|_, n| *n % 2 == 1), Some(tokens[0]));
+        assert_eq!(table.oldest_where(|_, n| *n > 4), None);
         for token in tokens {
             table.remove(token);
         }

@@ -3,11 +3,17 @@
 //! The only place with a clock and descriptors. Never decides and never parses. Waits without a
 //! timeout while nothing is due, so an idle phone is not woken.
 
+mod addresses;
+mod lookups;
 mod owner;
+mod proc_net;
 mod sys;
+#[cfg(test)]
+mod tests;
 mod world;
 
 pub use owner::{Owners, SockDiag};
+pub use proc_net::ProcNet;
 #[cfg(feature = "cli")]
 pub use sys::{add_ipv6, take_descriptor};
 
@@ -15,9 +21,12 @@ use crate::engine::{Counters, Engine, Now, Readiness, Rules};
 use crate::event::Record;
 use crate::flow::Token;
 use crate::limits;
+use addresses::Addresses;
+use lookups::Lookups;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
+use serde::Serialize;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -40,18 +49,30 @@ pub enum IoError {
     },
 }
 
-/// What the thread was at when it was asked.
-#[derive(Clone, Debug, Default)]
+/// Version of the shape of [`Snapshot`] as JSON.
+pub const SNAPSHOT_VERSION: u32 = 1;
+
+/// What the thread was at when it was asked. As JSON it is one object, with what the engine
+/// counted among the others, and `drops` by code.
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Snapshot {
+    /// [`SNAPSHOT_VERSION`].
+    pub v: u32,
+    /// Since the data plane began, milliseconds.
+    pub uptime_ms: u64,
     /// What the engine counted.
+    #[serde(flatten)]
     pub counters: Counters,
     /// Flows held.
     pub flows: usize,
+    /// Questions that wait for the upstream resolver.
+    pub questions_waiting: usize,
 }
 
 enum Command {
     Rules(Box<Rules>),
-    Resolvers(Vec<SocketAddr>),
+    Owner(Token, Option<u32>),
+    Network(Vec<SocketAddr>),
     Snapshot(SyncSender<Snapshot>),
     Stop,
 }
@@ -69,9 +90,10 @@ impl Control {
         self.say(Command::Rules(Box::new(rules)));
     }
 
-    /// New upstream resolvers, at least one.
-    pub fn set_resolvers(&self, resolvers: Vec<SocketAddr>) {
-        self.say(Command::Resolvers(resolvers));
+    /// The network is another one, with these upstream resolvers (none: those before); see
+    /// [`Engine::handle_network_change`].
+    pub fn network_changed(&self, resolvers: Vec<SocketAddr>) {
+        self.say(Command::Network(resolvers));
     }
 
     /// What is counted now; `None` after the end.
@@ -100,10 +122,16 @@ pub struct DataPlane {
     world: World,
     commands: Receiver<Command>,
     wake: Arc<OwnedFd>,
+    addresses: Option<Addresses>,
     begun: Instant,
     /// Most flows since the last time there was none.
     busiest: usize,
+    /// What the store knows of what was dropped, and since when.
+    told: Counters,
+    told_us: i64,
 }
+
+const TELL_DROPS_US: i64 = limits::TELL_DROPS.as_micros() as i64;
 
 /// Flows held at once that make a time a busy one.
 const BUSY: usize = 1000;
@@ -130,10 +158,10 @@ pub struct Parts {
     pub resolvers: Vec<SocketAddr>,
     /// How our own sockets pass by the TUN.
     pub bypass: Bypass,
-    /// Tells who owns a flow.
-    pub owners: Box<dyn Owners + Send>,
-    /// Takes records; must not block.
-    pub records: Box<dyn FnMut(Record) + Send>,
+    /// Tells who owns a flow, on a thread of its own.
+    pub owners: Box<dyn Owners>,
+    /// Takes records, and says whether there was room; must not block.
+    pub records: Box<dyn FnMut(Record) -> bool + Send>,
 }
 
 impl DataPlane {
@@ -142,16 +170,36 @@ impl DataPlane {
         sys::keep_large_buffers_lazy();
         let wake = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)
             .map_err(|error| IoError::System { what: "make an event descriptor", error })?;
-        let world =
-            World::new(parts.tun, &parts.resolvers, parts.bypass, parts.owners, parts.records)?;
-        world.watch(&wake, Source::Wake)?;
         let (sender, commands) = channel();
         let wake = Arc::new(wake);
         let control = Control { commands: sender, wake: Arc::clone(&wake) };
+        let lookups = Lookups::begin(parts.owners, control.clone())?;
+        let world = World::new(parts.tun, &parts.resolvers, parts.bypass, lookups, parts.records)?;
+        world.watch(&wake, Source::Wake)?;
         Ok((
-            Self { engine: parts.engine, world, commands, wake, begun: Instant::now(), busiest: 0 },
+            Self {
+                engine: parts.engine,
+                world,
+                commands,
+                wake,
+                addresses: None,
+                begun: Instant::now(),
+                busiest: 0,
+                told: Counters::default(),
+                told_us: -TELL_DROPS_US,
+            },
             control,
         ))
+    }
+
+    /// Sees by itself when addresses of this device come and go. Android tells instead, and its
+    /// apps may not ask: [`Control::network_changed`].
+    pub fn watch_addresses(&mut self) -> Result<(), IoError> {
+        let what = "watch the addresses";
+        let watch = Addresses::watch().map_err(|error| IoError::System { what, error })?;
+        self.world.watch(&watch.0, Source::Network)?;
+        self.addresses = Some(watch);
+        Ok(())
     }
 
     /// Runs until it is stopped or the TUN goes away. Returns what was counted.
@@ -166,13 +214,20 @@ impl DataPlane {
             let now = self.now();
             let mut read_tun = false;
             let mut stop = false;
+            let mut moved = false;
             for event in events.drain(..) {
                 match Source::of(event) {
                     Source::Tun => read_tun |= self.world.tun_event(event.flags),
                     Source::Wake => stop |= self.obey(now),
+                    Source::Network => {
+                        moved |= self.addresses.as_ref().is_some_and(Addresses::changed);
+                    }
                     Source::Resolver(index) => self.read_answers(now, index, &mut packet),
                     Source::Flow(token) => self.socket_event(now, token, event.flags),
                 }
+            }
+            if moved {
+                self.engine.handle_network_change(now, &[], &mut self.world);
             }
             if read_tun && let Err(errno) = self.read_packets(now, &mut packet) {
                 break Err(IoError::Tun(errno));
@@ -180,12 +235,16 @@ impl DataPlane {
             self.engine.handle_timeout(now, &mut self.world);
             more = self.engine.flush(now, &mut self.world);
             self.rest();
+            if now.mono_us - self.told_us >= TELL_DROPS_US {
+                self.tell_drops(now);
+            }
             if stop {
                 break Ok(());
             }
         };
         let now = self.now();
         self.engine.shut_down(now, &mut self.world);
+        self.tell_drops(now);
         outcome.map(|()| self.snapshot())
     }
 
@@ -221,6 +280,19 @@ impl DataPlane {
             self.busiest = 0;
             sys::give_memory_back();
         }
+    }
+
+    /// Tells the store what was dropped since it was told last. The last drops before a quiet time
+    /// are told after it: no phone is woken for them.
+    fn tell_drops(&mut self, now: Now) {
+        let counters = self.engine.counters();
+        if !counters.dropped_since(&self.told) {
+            return;
+        }
+        if self.world.tell(Record::Dropped(counters.drops_since(&self.told))) {
+            self.told = counters.clone();
+        }
+        self.told_us = now.mono_us;
     }
 
     fn read_packets(&mut self, now: Now, buffer: &mut [u8]) -> Result<(), Errno> {
@@ -267,7 +339,12 @@ impl DataPlane {
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::Rules(rules) => self.engine.set_rules(now, *rules, &mut self.world),
-                Command::Resolvers(resolvers) => self.set_resolvers(resolvers),
+                Command::Owner(token, uid) => {
+                    self.engine.handle_owner(now, token, uid, &mut self.world);
+                }
+                Command::Network(resolvers) => {
+                    self.engine.handle_network_change(now, &resolvers, &mut self.world);
+                }
                 Command::Snapshot(answer) => {
                     let _ = answer.send(self.snapshot());
                 }
@@ -277,15 +354,13 @@ impl DataPlane {
         stop
     }
 
-    /// Where the new ones cannot be reached the old ones stay.
-    fn set_resolvers(&mut self, resolvers: Vec<SocketAddr>) {
-        match self.world.set_resolvers(&resolvers) {
-            Ok(()) => self.engine.set_resolvers(resolvers),
-            Err(error) => log::warn!("the upstream resolvers stay as they are: {error}"),
-        }
-    }
-
     fn snapshot(&self) -> Snapshot {
-        Snapshot { counters: self.engine.counters().clone(), flows: self.engine.flow_count() }
+        Snapshot {
+            v: SNAPSHOT_VERSION,
+            uptime_ms: self.begun.elapsed().as_millis() as u64,
+            counters: self.engine.counters().clone(),
+            flows: self.engine.flow_count(),
+            questions_waiting: self.engine.questions_waiting(),
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! Who owns a flow: on Linux the kernel's socket table tells, by netlink (sock_diag(7)).
 
-use crate::engine::Owner;
 use crate::wire::{FiveTuple, Proto};
 use rustix::fd::OwnedFd;
 use rustix::net::{
@@ -8,10 +7,12 @@ use rustix::net::{
 };
 use std::net::{IpAddr, SocketAddr};
 
-/// Tells who owns a flow.
-pub trait Owners {
-    /// The owner of the socket whose packets have this source and destination.
-    fn owner(&mut self, tuple: &FiveTuple) -> Owner;
+/// Tells who owns a flow. It lives on a thread of its own and may take its time: an answer that
+/// comes later than [`crate::limits::OWNER_TIMEOUT`] is of no use any more.
+pub trait Owners: Send {
+    /// The user id of the socket whose packets have this source and destination; `None` where
+    /// nobody knows. Asked once a flow.
+    fn owner(&mut self, tuple: &FiveTuple) -> Option<u32>;
 }
 
 /// Asks the kernel, a few microseconds a question. Sees the sockets of its own network namespace.
@@ -51,18 +52,18 @@ impl SockDiag {
 }
 
 impl Owners for SockDiag {
-    fn owner(&mut self, tuple: &FiveTuple) -> Owner {
+    fn owner(&mut self, tuple: &FiveTuple) -> Option<u32> {
         let FiveTuple { proto, src, dst } = *tuple;
         // The kernel's table has no echo sockets.
         if proto == Proto::Icmp {
-            return Owner::Known(None);
+            return None;
         }
         let found = self.ask(proto, src, dst);
-        Owner::Known(match (found, proto) {
+        match (found, proto) {
             // Kernels disagree which end of a datagram socket comes first.
             (None, Proto::Udp) => self.ask(proto, dst, src),
             _ => found,
-        })
+        }
     }
 }
 
@@ -109,34 +110,56 @@ fn put_addr(out: &mut [u8], addr: IpAddr) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ProcNet;
     use super::*;
     use std::net::{TcpListener, TcpStream, UdpSocket};
 
-    fn owner(proto: Proto, src: SocketAddr, dst: SocketAddr) -> Owner {
-        SockDiag::new().unwrap().owner(&FiveTuple { proto, src, dst })
+    /// What each way to know tells.
+    fn owners(proto: Proto, src: SocketAddr, dst: SocketAddr) -> [Option<u32>; 2] {
+        let tuple = FiveTuple { proto, src, dst };
+        [SockDiag::new().unwrap().owner(&tuple), ProcNet::default().owner(&tuple)]
+    }
+
+    fn us() -> [Option<u32>; 2] {
+        [Some(rustix::process::getuid().as_raw()); 2]
     }
 
     #[test]
     fn the_owner_of_our_own_sockets_is_us() {
-        let us = Owner::Known(Some(rustix::process::getuid().as_raw()));
         for host in ["127.0.0.1:0", "[::1]:0"] {
             let listener = TcpListener::bind(host).unwrap();
             let app = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let (src, dst) = (app.local_addr().unwrap(), app.peer_addr().unwrap());
-            assert_eq!(owner(Proto::Tcp, src, dst), us, "TCP {host}");
+            assert_eq!(owners(Proto::Tcp, src, dst), us(), "TCP {host}");
 
             let server = UdpSocket::bind(host).unwrap();
             let app = UdpSocket::bind(host).unwrap();
             app.connect(server.local_addr().unwrap()).unwrap();
             let (src, dst) = (app.local_addr().unwrap(), app.peer_addr().unwrap());
-            assert_eq!(owner(Proto::Udp, src, dst), us, "UDP {host}");
+            assert_eq!(owners(Proto::Udp, src, dst), us(), "UDP {host}");
         }
+    }
+
+    #[test]
+    fn a_socket_of_ipv6_that_speaks_ipv4_is_found() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let app = TcpStream::connect(format!("[::ffff:127.0.0.1]:{port}")).unwrap();
+        let src = SocketAddr::from(([127, 0, 0, 1], app.local_addr().unwrap().port()));
+        assert_eq!(owners(Proto::Tcp, src, listener.local_addr().unwrap()), us());
+    }
+
+    #[test]
+    fn a_datagram_socket_that_speaks_to_anybody_is_found() {
+        let app = UdpSocket::bind("0.0.0.0:0").unwrap();
+        let src = SocketAddr::from(([127, 0, 0, 1], app.local_addr().unwrap().port()));
+        assert_eq!(owners(Proto::Udp, src, "127.0.0.1:9".parse().unwrap()), us());
     }
 
     #[test]
     fn a_socket_that_does_not_exist_has_no_owner() {
         let (src, dst) = ("127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap());
-        assert_eq!(owner(Proto::Tcp, src, dst), Owner::Known(None));
+        assert_eq!(owners(Proto::Tcp, src, dst), [None; 2]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The descriptors: TUN, one socket a flow, one a resolver.
 
-use super::{Bypass, IoError, Owners};
+use super::lookups::Lookups;
+use super::{Bypass, IoError};
 use crate::engine::{Complaint, ConnectError, Effects, Owner, Received, Sent};
 use crate::event::Record;
 use crate::flow::Token;
@@ -8,13 +9,14 @@ use crate::limits;
 use crate::tcp::PacketSink;
 use crate::wire::{self, FiveTuple, Proto, Unreachable};
 use rustix::event::epoll::{self, EventData, EventFlags};
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, connect, ipproto, recv,
-    recvfrom, send, sendto, shutdown, socket_with, sockopt,
+    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, bind, connect,
+    getsockname, ipproto, recv, recvfrom, send, sendto, shutdown, socket_with, sockopt,
 };
-use std::net::SocketAddr;
+use rustix::process::Resource;
+use std::net::{IpAddr, SocketAddr};
 
 /// Bytes that the kernel holds unsent of one flow, so that back-pressure reaches the app.
 const NOT_SENT: u32 = 128 * 1024;
@@ -27,12 +29,14 @@ const ERRORS: usize = 8;
 pub(super) enum Source {
     Tun,
     Wake,
+    Network,
     Resolver(usize),
     Flow(Token),
 }
 
 const TUN: u64 = u64::MAX;
 const WAKE: u64 = u64::MAX - 1;
+const NETWORK: u64 = u64::MAX - 2;
 const RESOLVERS: u64 = u64::MAX - 1000;
 
 impl Source {
@@ -40,6 +44,7 @@ impl Source {
         EventData::new_u64(match self {
             Self::Tun => TUN,
             Self::Wake => WAKE,
+            Self::Network => NETWORK,
             Self::Resolver(index) => RESOLVERS + index as u64,
             Self::Flow(token) => token.to_u64(),
         })
@@ -49,10 +54,17 @@ impl Source {
         match event.data.u64() {
             TUN => Self::Tun,
             WAKE => Self::Wake,
+            NETWORK => Self::Network,
             data if data >= RESOLVERS => Self::Resolver((data - RESOLVERS) as usize),
             data => Self::Flow(Token::from_u64(data)),
         }
     }
+}
+
+/// An upstream resolver. Without a socket there was no way to it; the next question tries again.
+struct Resolver {
+    addr: SocketAddr,
+    fd: Option<OwnedFd>,
 }
 
 struct Conn {
@@ -71,7 +83,7 @@ impl Conn {
     }
 
     /// Sends a datagram; `to` where the socket is connected to nobody.
-    fn send_datagram(&mut self, bytes: &[u8], to: Option<SocketAddr>, bypass: &Bypass) -> Sent {
+    fn send_datagram(&mut self, bytes: &[u8], to: Option<SocketAddr>, opener: &Opener) -> Sent {
         let long = self.packet(bytes.len()) > limits::UNCUT;
         if self.proto == Proto::Udp && self.cuts != long {
             super::sys::allow_cutting(&self.fd, self.ipv4, long);
@@ -87,7 +99,7 @@ impl Conn {
                 Ok(len) => return Sent::Bytes(len),
                 Err(Errno::AGAIN | Errno::INTR | Errno::NOBUFS) => return Sent::Later,
                 Err(Errno::MSGSIZE) => {
-                    if let Some(mtu) = self.path_mtu(to, bypass)
+                    if let Some(mtu) = self.path_mtu(to, opener)
                         && self.packet(bytes.len()) > usize::from(mtu)
                     {
                         return Sent::TooLong(mtu);
@@ -100,9 +112,9 @@ impl Conn {
     }
 
     /// What the path takes whole. The system tells it of connected sockets only.
-    fn path_mtu(&self, to: Option<SocketAddr>, bypass: &Bypass) -> Option<u16> {
+    fn path_mtu(&self, to: Option<SocketAddr>, opener: &Opener) -> Option<u16> {
         let Some(to) = to else { return super::sys::path_mtu(&self.fd, self.ipv4) };
-        let probe = open(Proto::Udp, self.ipv4, bypass).ok()?;
+        let probe = opener.open(Proto::Udp, self.ipv4).ok()?;
         connect(&probe, &to).ok()?;
         super::sys::path_mtu(&probe, self.ipv4)
     }
@@ -115,39 +127,59 @@ pub(super) struct World {
     /// A packet that the TUN had no room for; empty as a rule.
     stalled: Vec<u8>,
     conns: Vec<Option<Conn>>,
-    resolvers: Vec<OwnedFd>,
-    bypass: Bypass,
-    owners: Box<dyn Owners + Send>,
-    records: Box<dyn FnMut(Record) + Send>,
+    resolvers: Vec<Resolver>,
+    /// Which addresses that sockets speak from are ours, since the network changed last.
+    ours: Vec<(IpAddr, bool)>,
+    opener: Opener,
+    lookups: Lookups,
+    records: Box<dyn FnMut(Record) -> bool + Send>,
 }
 
 fn system(what: &'static str) -> impl Fn(Errno) -> IoError {
     move |error| IoError::System { what, error }
 }
 
-/// A socket whose packets pass by the TUN.
-fn open(proto: Proto, ipv4: bool, bypass: &Bypass) -> Result<OwnedFd, Errno> {
-    let family = if ipv4 { AddressFamily::INET } else { AddressFamily::INET6 };
-    let (kind, protocol) = match (proto, ipv4) {
-        (Proto::Tcp, _) => (SocketType::STREAM, None),
-        (Proto::Udp, _) => (SocketType::DGRAM, None),
-        // A datagram socket of ICMP takes echo requests alone, and needs no privilege (icmp(7),
-        // ping_group_range).
-        (Proto::Icmp, true) => (SocketType::DGRAM, Some(ipproto::ICMP)),
-        (Proto::Icmp, false) => (SocketType::DGRAM, Some(ipproto::ICMPV6)),
-    };
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let fd = socket_with(family, kind, flags, protocol)?;
-    match bypass {
-        Bypass::Anyway => {}
-        Bypass::Mark(mark) => super::sys::set_mark(&fd, *mark)?,
-        Bypass::Ask(protect) => {
-            if !protect(fd.as_fd()) {
-                return Err(Errno::ACCESS);
+/// Opens sockets whose packets pass by the TUN.
+struct Opener {
+    bypass: Bypass,
+    /// Descriptors from this one on are left to the rest of the process.
+    first_reserved: RawFd,
+}
+
+impl Opener {
+    fn new(bypass: Bypass) -> Self {
+        let limit = rustix::process::getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let ours = limit.saturating_sub(limits::RESERVED_DESCRIPTORS).max(limit / 2);
+        Self { bypass, first_reserved: RawFd::try_from(ours).unwrap_or(RawFd::MAX) }
+    }
+
+    fn open(&self, proto: Proto, ipv4: bool) -> Result<OwnedFd, Errno> {
+        let family = if ipv4 { AddressFamily::INET } else { AddressFamily::INET6 };
+        let (kind, protocol) = match (proto, ipv4) {
+            (Proto::Tcp, _) => (SocketType::STREAM, None),
+            (Proto::Udp, _) => (SocketType::DGRAM, None),
+            // A datagram socket of ICMP takes echo requests alone, and needs no privilege
+            // (icmp(7), ping_group_range).
+            (Proto::Icmp, true) => (SocketType::DGRAM, Some(ipproto::ICMP)),
+            (Proto::Icmp, false) => (SocketType::DGRAM, Some(ipproto::ICMPV6)),
+        };
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let fd = socket_with(family, kind, flags, protocol)?;
+        // The system gives the lowest number that is free.
+        if fd.as_raw_fd() >= self.first_reserved {
+            return Err(Errno::MFILE);
+        }
+        match &self.bypass {
+            Bypass::Anyway => {}
+            Bypass::Mark(mark) => super::sys::set_mark(&fd, *mark)?,
+            Bypass::Ask(protect) => {
+                if !protect(fd.as_fd()) {
+                    return Err(Errno::ACCESS);
+                }
             }
         }
+        Ok(fd)
     }
-    Ok(fd)
 }
 
 fn connect_error(errno: Errno) -> ConnectError {
@@ -163,8 +195,8 @@ impl World {
         tun: OwnedFd,
         resolvers: &[SocketAddr],
         bypass: Bypass,
-        owners: Box<dyn Owners + Send>,
-        records: Box<dyn FnMut(Record) + Send>,
+        lookups: Lookups,
+        records: Box<dyn FnMut(Record) -> bool + Send>,
     ) -> Result<Self, IoError> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(system("make an epoll"))?;
         rustix::io::ioctl_fionbio(&tun, true).map_err(system("prepare the TUN"))?;
@@ -174,27 +206,19 @@ impl World {
             stalled: Vec::with_capacity(limits::PACKET),
             conns: Vec::new(),
             resolvers: Vec::new(),
-            bypass,
-            owners,
+            ours: Vec::new(),
+            opener: Opener::new(bypass),
+            lookups,
             records,
         };
-        world.set_resolvers(resolvers)?;
+        world.set_resolvers(resolvers);
         world.watch(&world.tun, Source::Tun)?;
         Ok(world)
     }
 
-    /// Opens a socket to each resolver, in place of those before; changes nothing where one fails.
-    pub(super) fn set_resolvers(&mut self, resolvers: &[SocketAddr]) -> Result<(), IoError> {
-        let mut sockets = Vec::with_capacity(resolvers.len());
-        for (index, addr) in resolvers.iter().enumerate() {
-            let fd =
-                open(Proto::Udp, addr.is_ipv4(), &self.bypass).map_err(system("open a socket"))?;
-            connect(&fd, addr).map_err(system("reach the upstream resolver"))?;
-            self.watch(&fd, Source::Resolver(index))?;
-            sockets.push(fd);
-        }
-        self.resolvers = sockets;
-        Ok(())
+    /// Hands a record to the store; whether it had room.
+    pub(super) fn tell(&mut self, record: Record) -> bool {
+        (self.records)(record)
     }
 
     pub(super) fn epoll(&self) -> &OwnedFd {
@@ -224,10 +248,37 @@ impl World {
         rustix::io::read(&self.tun, into)
     }
 
+    fn set_resolvers(&mut self, resolvers: &[SocketAddr]) {
+        self.resolvers = resolvers.iter().map(|addr| Resolver { addr: *addr, fd: None }).collect();
+        for index in 0..resolvers.len() {
+            self.reach(index);
+        }
+    }
+
+    /// Opens a new socket to a resolver; none where there is no way to it now.
+    fn reach(&mut self, index: usize) {
+        let Some(Resolver { addr, .. }) = self.resolvers.get(index) else { return };
+        let opened = self.opener.open(Proto::Udp, addr.is_ipv4()).and_then(|fd| {
+            connect(&fd, addr)?;
+            epoll::add(&self.epoll, &fd, Source::Resolver(index).data(), EventFlags::IN)?;
+            Ok(fd)
+        });
+        if let Err(error) = &opened {
+            log::debug!("no way to resolver {index} ({error})");
+        }
+        self.resolvers[index].fd = opened.ok();
+    }
+
+    /// Whether an address is this device's: only those can be bound to.
+    fn is_ours(&self, addr: SocketAddr) -> bool {
+        let probe = self.opener.open(Proto::Udp, addr.is_ipv4());
+        probe.and_then(|fd| bind(&fd, &addr)) != Err(Errno::ADDRNOTAVAIL)
+    }
+
     /// A datagram of a resolver; `None` when there is none.
     pub(super) fn read_answer(&self, resolver: usize, into: &mut [u8]) -> Option<usize> {
         loop {
-            match recv(self.resolvers.get(resolver)?, &mut *into, RecvFlags::empty()) {
+            match recv(self.resolvers.get(resolver)?.fd.as_ref()?, &mut *into, RecvFlags::empty()) {
                 Ok((_, len)) => return Some(len),
                 // The resolver's port was closed for a moment: the question is asked again later.
                 Err(Errno::CONNREFUSED | Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::INTR) => {}
@@ -240,12 +291,14 @@ impl World {
         self.conns.get(token.index as usize)?.as_ref().filter(|conn| conn.token == token)
     }
 
-    fn conn_mut(&mut self, token: Token) -> Option<&mut Conn> {
-        self.conns.get_mut(token.index as usize)?.as_mut().filter(|conn| conn.token == token)
+    /// A flow's socket, and what opens more like it.
+    fn conn_mut(&mut self, token: Token) -> Option<(&mut Conn, &Opener)> {
+        let conn = self.conns.get_mut(token.index as usize)?.as_mut()?;
+        (conn.token == token).then_some((conn, &self.opener))
     }
 
     fn try_connect(&mut self, token: Token, proto: Proto, to: SocketAddr) -> Result<(), Errno> {
-        let fd = open(proto, to.is_ipv4(), &self.bypass)?;
+        let fd = self.opener.open(proto, to.is_ipv4())?;
         if proto == Proto::Tcp {
             sockopt::set_tcp_nodelay(&fd, true)?;
             super::sys::set_not_sent_low_water(&fd, NOT_SENT);
@@ -299,15 +352,15 @@ impl Effects for World {
     }
 
     fn open_datagrams(&mut self, token: Token, ipv4: bool) -> Result<(), ConnectError> {
-        open(Proto::Udp, ipv4, &self.bypass)
+        self.opener
+            .open(Proto::Udp, ipv4)
             .and_then(|fd| self.hold(token, Proto::Udp, ipv4, fd))
             .map_err(connect_error)
     }
 
     fn send_to(&mut self, token: Token, bytes: &[u8], to: SocketAddr) -> Sent {
-        let bypass = self.bypass.clone();
         match self.conn_mut(token) {
-            Some(conn) => conn.send_datagram(bytes, Some(to), &bypass),
+            Some((conn, opener)) => conn.send_datagram(bytes, Some(to), opener),
             None => Sent::Failed,
         }
     }
@@ -362,10 +415,9 @@ impl Effects for World {
     }
 
     fn send(&mut self, token: Token, bytes: &[u8]) -> Sent {
-        let bypass = self.bypass.clone();
-        let Some(conn) = self.conn_mut(token) else { return Sent::Failed };
+        let Some((conn, opener)) = self.conn_mut(token) else { return Sent::Failed };
         if conn.proto != Proto::Tcp {
-            return conn.send_datagram(bytes, None, &bypass);
+            return conn.send_datagram(bytes, None, opener);
         }
         match send(&conn.fd, bytes, SendFlags::NOSIGNAL) {
             Ok(len) => Sent::Bytes(len),
@@ -394,17 +446,45 @@ impl Effects for World {
     }
 
     fn ask(&mut self, resolver: usize, message: &[u8]) {
-        if let Some(fd) = self.resolvers.get(resolver) {
-            // What is not sent is asked again after a time.
-            let _ = send(fd, message, SendFlags::NOSIGNAL);
+        // What is not sent is asked again after a time. A socket that cannot send, because its
+        // address or its way is gone, gives way to a new one.
+        for _ in 0..2 {
+            let fd = self.resolvers.get(resolver).and_then(|resolver| resolver.fd.as_ref());
+            match fd.map(|fd| send(fd, message, SendFlags::NOSIGNAL)) {
+                Some(Ok(_) | Err(Errno::AGAIN | Errno::NOBUFS | Errno::MSGSIZE)) => return,
+                Some(Err(Errno::CONNREFUSED)) => {}
+                Some(Err(_)) | None => self.reach(resolver),
+            }
         }
     }
 
-    fn owner(&mut self, _token: Token, tuple: &FiveTuple) -> Owner {
-        self.owners.owner(tuple)
+    fn network_changed(&mut self, resolvers: &[SocketAddr]) {
+        self.ours.clear();
+        self.set_resolvers(resolvers);
+    }
+
+    fn is_dead(&mut self, token: Token) -> bool {
+        let local = self.conn(token).and_then(|conn| getsockname(&conn.fd).ok());
+        let Some(mut addr) = local.and_then(|addr| SocketAddr::try_from(addr).ok()) else {
+            return false;
+        };
+        if addr.ip().is_unspecified() {
+            return false;
+        }
+        if let Some((_, ours)) = self.ours.iter().find(|(ip, _)| *ip == addr.ip()) {
+            return !ours;
+        }
+        addr.set_port(0);
+        let ours = self.is_ours(addr);
+        self.ours.push((addr.ip(), ours));
+        !ours
+    }
+
+    fn owner(&mut self, token: Token, tuple: &FiveTuple) -> Owner {
+        self.lookups.ask(token, tuple)
     }
 
     fn record(&mut self, record: Record) {
-        (self.records)(record);
+        self.tell(record);
     }
 }

@@ -188,6 +188,14 @@ impl FakePool {
         }
     }
 
+    /// Forgets all real addresses: another network may have others.
+    pub fn forget_real(&mut self) {
+        for entry in self.slots.values_mut() {
+            entry.real.clear();
+            entry.real_until_us = 0;
+        }
+    }
+
     /// Remembers real addresses of the name; further ones join those that are fresh.
     pub fn set_real(&mut self, slot: Slot, addresses: &[IpAddr], now_us: i64, until_us: i64) {
         let Some(entry) = self.slots.get_mut(&slot) else { return };

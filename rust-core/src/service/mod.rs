@@ -56,10 +56,13 @@ pub struct Attach {
     pub reach: Reach,
     /// Upstream resolvers, at least one.
     pub resolvers: Vec<SocketAddr>,
+    /// Whether to see by itself when addresses of this device come and go; where not,
+    /// [`Service::network_changed`] is to be called.
+    pub watch_addresses: bool,
     /// How our own sockets pass by the TUN.
     pub bypass: Bypass,
-    /// Tells who owns a flow.
-    pub owners: Box<dyn Owners + Send>,
+    /// Tells who owns a flow, on a thread of its own.
+    pub owners: Box<dyn Owners>,
     /// Called when the data plane has ended.
     pub ended: Ended,
 }
@@ -126,7 +129,7 @@ impl Service {
         let switch = locked(&self.switch);
         // How the one before ended was told to whoever attached it.
         let _ = self.stop();
-        let Attach { tun, reach, resolvers, bypass, owners, ended } = attach;
+        let Attach { tun, reach, resolvers, watch_addresses, bypass, owners, ended } = attach;
         let config = Config { reach, resolvers: resolvers.clone(), seed: seed()? };
         // Held until the new data plane is there, so that no change of the rules gets lost.
         let rules = locked(&self.rules);
@@ -137,11 +140,12 @@ impl Service {
             resolvers,
             bypass,
             owners,
-            records: Box::new(move |record| {
-                sender.send(record);
-            }),
+            records: Box::new(move |record| sender.send(record)),
         };
-        let (plane, control) = DataPlane::new(parts)?;
+        let (mut plane, control) = DataPlane::new(parts)?;
+        if watch_addresses {
+            plane.watch_addresses()?;
+        }
         let thread = std::thread::Builder::new()
             .name("data-plane".to_owned())
             .spawn(move || {
@@ -220,9 +224,9 @@ impl Service {
         self.with_plane(|control| control.set_rules(rules.clone()));
     }
 
-    /// New upstream resolvers, at least one.
-    pub fn set_resolvers(&self, resolvers: &[SocketAddr]) {
-        self.with_plane(|control| control.set_resolvers(resolvers.to_vec()));
+    /// The network is another one, with these upstream resolvers; none: those before.
+    pub fn network_changed(&self, resolvers: &[SocketAddr]) {
+        self.with_plane(|control| control.network_changed(resolvers.to_vec()));
     }
 
     fn with_plane(&self, tell: impl FnOnce(&Control)) {

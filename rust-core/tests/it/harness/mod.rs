@@ -7,13 +7,15 @@ mod app;
 mod message;
 mod offers;
 mod packet;
+mod script;
 mod world;
 
 pub use app::Client;
 pub use message::{Rr, query};
 pub use offers::Offers;
 pub use packet::{EchoError, Icmp, Seen, Segment, Tcp, TooBig, echo, edit, tcp, udp};
-pub use world::{Connect, Fin, Mode, Script, World};
+pub use script::{Connect, Fin, Mode, Script};
+pub use world::{UNTOLD, World};
 
 use muzzle::engine::{Config, Engine, Now, Reach, Readiness, Rules};
 use muzzle::event::{Record, Verdict};
@@ -326,6 +328,13 @@ impl Sim {
     pub fn set_rules(&mut self, policy: &str) {
         let now = self.now();
         self.engine.set_rules(now, rules(policy), &mut self.world);
+    }
+
+    /// The network changes now; sockets to these servers are dead.
+    pub fn move_to(&mut self, resolvers: &[SocketAddr], cut_off: &[SocketAddr]) {
+        self.world.cut_off = cut_off.to_vec();
+        let now = self.now();
+        self.engine.handle_network_change(now, resolvers, &mut self.world);
     }
 
     pub fn shut_down(&mut self) {

@@ -1,6 +1,7 @@
 //! The world that the engine asks: scripted servers, resolvers with a table, owners, records.
 
 use super::message::{self, Rr};
+use super::script::{Connect, Fin, Mode, Script};
 use super::{Dice, READABLE, WRITABLE};
 use muzzle::dns;
 use muzzle::engine::{Complaint, ConnectError, Effects, Owner, Readiness, Received, Sent};
@@ -10,88 +11,6 @@ use muzzle::tcp::PacketSink;
 use muzzle::wire::{FiveTuple, Proto, Unreachable};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-
-/// How a server takes a connect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Connect {
-    Accept,
-    Refuse,
-    /// The network says no after a while.
-    Unreachable,
-    /// The system says no at once: there is no route.
-    NoRoute,
-    NoDescriptor,
-    /// Nothing is ever heard.
-    Silent,
-}
-
-/// When a server ends its direction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fin {
-    /// After the app's end and everything that it has to say.
-    AfterApp,
-    /// After its greeting.
-    AfterGreeting,
-    /// After so many bytes were received and replied to.
-    AfterBytes(usize),
-    Never,
-}
-
-/// What a server does.
-#[derive(Clone, Debug)]
-pub struct Script {
-    pub connect: Connect,
-    /// From a connect to its outcome, and from bytes to the reply.
-    pub latency_us: i64,
-    pub greeting: Vec<u8>,
-    pub echo: bool,
-    /// Said when so many bytes were received.
-    pub replies: Vec<(usize, Vec<u8>)>,
-    pub fin: Fin,
-    pub reset_after: Option<usize>,
-    /// Bytes that it holds unread, and how long it takes to read half of them; 0 for no time.
-    pub window: usize,
-    pub read_us: i64,
-    /// Largest piece that one read of the engine brings.
-    pub piece: usize,
-    /// Speaks DNS over TCP.
-    pub dns: bool,
-    /// Largest packet that the path to it takes.
-    pub mtu: u16,
-}
-
-impl Default for Script {
-    fn default() -> Self {
-        Self {
-            connect: Connect::Accept,
-            latency_us: 2000,
-            greeting: Vec::new(),
-            echo: false,
-            replies: Vec::new(),
-            fin: Fin::AfterApp,
-            reset_after: None,
-            window: 1 << 20,
-            read_us: 0,
-            piece: usize::MAX,
-            dns: false,
-            mtu: u16::MAX,
-        }
-    }
-}
-
-impl Script {
-    pub fn echo() -> Self {
-        Self { echo: true, ..Self::default() }
-    }
-
-    pub fn connect(connect: Connect) -> Self {
-        Self { connect, ..Self::default() }
-    }
-
-    pub fn greets(bytes: &[u8]) -> Self {
-        Self { greeting: bytes.to_vec(), ..Self::default() }
-    }
-}
 
 /// One socket toward the network, kept after its end.
 #[derive(Debug)]
@@ -118,18 +37,6 @@ pub struct Conn {
     unread: usize,
     blocked: bool,
     fin_sent: bool,
-}
-
-/// How a resolver answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    Answer,
-    Silent,
-    WrongId,
-    WrongQuestion,
-    Truncate,
-    /// Truncated, and said twice.
-    TruncateTwice,
 }
 
 /// A question that reached a resolver.
@@ -165,8 +72,18 @@ pub struct World {
     pub asked: Vec<Asked>,
     pub modes: Vec<Mode>,
     pub answer_us: i64,
-    /// By the app's port: user id, and how long the look-up takes.
+    /// By the app's port: user id, and how long the look-up takes; [`UNTOLD`] for no answer.
     pub owners: BTreeMap<u16, (Option<u32>, i64)>,
+    /// Sockets that may be open at once.
+    pub descriptors: usize,
+    /// Servers that cannot be spoken to by sockets that are open now: their address is gone.
+    pub cut_off: Vec<SocketAddr>,
+    /// The resolvers that the engine told of last.
+    pub resolvers: Vec<SocketAddr>,
+    /// Look-ups that may wait at once, and all that were asked for.
+    pub owner_queue: usize,
+    pub owners_asked: usize,
+    owners_waiting: usize,
     pub records: Vec<Record>,
     pub to_apps: VecDeque<Vec<u8>>,
     /// The TUN takes nothing before this moment.
@@ -196,6 +113,12 @@ impl World {
             modes: vec![Mode::Answer; resolvers.len()],
             answer_us: 1000,
             owners: BTreeMap::new(),
+            descriptors: usize::MAX,
+            cut_off: Vec::new(),
+            resolvers: Vec::new(),
+            owner_queue: usize::MAX,
+            owners_asked: 0,
+            owners_waiting: 0,
             records: Vec::new(),
             to_apps: VecDeque::new(),
             stalled_until: 0,
@@ -293,7 +216,10 @@ impl World {
                 return None;
             }
             match entry.remove() {
-                Later::Tell(event) => return Some(event),
+                Later::Tell(event) => {
+                    self.owners_waiting -= usize::from(matches!(event, Event::Owner(..)));
+                    return Some(event);
+                }
                 Later::Connected(token) => {
                     let Some(conn) = self.conn(token) else { continue };
                     conn.connected = conn.outcome == Some(Ok(()));
@@ -465,6 +391,10 @@ impl World {
 }
 
 const BROKEN: Readiness = Readiness { readable: true, writable: true, failed: true };
+
+/// A look-up of an owner that is never answered.
+pub const UNTOLD: i64 = -1;
+
 /// Not zero, so that a moment that was forgotten shows.
 const SECOND_ZERO: i64 = 1_000_000;
 
@@ -486,6 +416,9 @@ impl PacketSink for World {
 impl Effects for World {
     fn connect(&mut self, token: Token, proto: Proto, to: SocketAddr) -> Result<(), ConnectError> {
         assert!(!self.live.contains_key(&token), "two sockets for one token");
+        if self.live.len() >= self.descriptors {
+            return Err(ConnectError::Limit);
+        }
         let missing = if proto == Proto::Tcp { Connect::Unreachable } else { Connect::Accept };
         let script = self.servers.get(&to).cloned();
         let script = script.unwrap_or_else(|| Script::connect(missing));
@@ -623,10 +556,27 @@ impl Effects for World {
         self.after(self.answer_us, Later::Tell(Event::Answer(reply)));
     }
 
+    fn network_changed(&mut self, resolvers: &[SocketAddr]) {
+        self.resolvers = resolvers.to_vec();
+        // What was asked before goes to nobody.
+        self.later.retain(|_, later| !matches!(later, Later::Tell(Event::Answer(_))));
+        self.modes.resize(resolvers.len(), Mode::Answer);
+        self.modes.fill(Mode::Answer);
+    }
+
+    fn is_dead(&mut self, token: Token) -> bool {
+        let to = self.conn(token).map(|conn| conn.to);
+        to.is_some_and(|to| self.cut_off.contains(&to))
+    }
+
     fn owner(&mut self, token: Token, tuple: &FiveTuple) -> Owner {
         let (uid, wait) = self.owners.get(&tuple.src.port()).copied().unwrap_or((None, 0));
-        if wait == 0 {
-            return Owner::Known(uid);
+        self.owners_asked += 1;
+        match wait {
+            0 => return Owner::Known(uid),
+            _ if self.owners_waiting >= self.owner_queue => return Owner::Busy,
+            UNTOLD => return Owner::Later,
+            _ => self.owners_waiting += 1,
         }
         self.after(wait, Later::Tell(Event::Owner(token, uid)));
         Owner::Later

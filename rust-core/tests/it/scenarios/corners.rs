@@ -337,22 +337,3 @@ fn where_only_the_other_family_is_there_the_app_is_told_so_at_once() {
         }
     }
 }
-
-#[test]
-fn without_descriptors_new_connections_fail_and_old_ones_go_on() {
-    for (mut sim, to) in worlds(&Script::echo()) {
-        let old = sim.connect(RECORD, to);
-        sim.send(old, b"before");
-        sim.settle();
-        for server in [SERVER.into(), v6()] {
-            let full = Script::connect(Connect::NoDescriptor);
-            sim.world.serve((server, PORT), full);
-        }
-        let late = sim.connect(RECORD, to);
-        sim.send(old, b"after");
-        sim.settle();
-        assert!(!sim.clients[late].was_open, "{to}");
-        assert_eq!(sim.received(old), b"beforeafter");
-        assert_eq!(sim.engine.flow_count(), 1);
-    }
-}

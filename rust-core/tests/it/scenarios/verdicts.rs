@@ -123,7 +123,7 @@ fn an_app_that_nobody_knows_gets_the_default() {
 fn a_slow_look_up_of_the_owner_holds_up_its_own_flow_only() {
     let mut sim = Sim::with(Script::echo());
     let slow = sim.open(RECORD);
-    sim.world.owners.insert(sim.clients[slow].local.port(), (Some(RECORD), 5 * SECOND));
+    sim.world.owners.insert(sim.clients[slow].local.port(), (Some(RECORD), 5 * SECOND - 1));
     let quick = sim.open(RECORD);
     sim.send(slow, POST);
     sim.send(quick, POST);

@@ -34,12 +34,12 @@ fn unsound(source: &Source) -> Vec<String> {
 /// Log calls above DEBUG, without their places: whoever adds one looks at what it formats, and
 /// adds it here. None may format a name, an address or what a peer sent.
 const LOGGED: &[(&str, &str)] = &[
+    ("cli/run.rs", r#"log::info!("no sock_diag ({error}); owners are read from /proc/net""#),
     ("cli/tun.rs", r#"log::warn!("no IPv6 on the TUN ({error}): "#),
     (
         "store/ingest.rs",
         r#"log::error!("store: a decoder panicked; its request is kept undecoded""#,
     ),
-    ("io/mod.rs", r#"log::warn!("the upstream resolvers stay as they are: {error}""#),
     ("jni/logcat.rs", r#"log::error!("a panic at {place}; please report it""#),
     ("store/writer.rs", r#"log::warn!("store: {records} records lost: {error}""#),
     ("store/writer.rs", r#"log::info!("store: {what}: {events} events deleted""#),

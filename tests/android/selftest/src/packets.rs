@@ -3,7 +3,7 @@
 
 use crate::app::{self, Wire};
 use crate::store;
-use muzzle::engine::{Config, Engine, Owner, Reach, Rules};
+use muzzle::engine::{Config, Engine, Reach, Rules};
 use muzzle::event::{Protocol, State, Verdict};
 use muzzle::io::{Bypass, DataPlane, Owners, Parts};
 use muzzle::policy::Policy;
@@ -33,8 +33,8 @@ const BORDER: u16 = 50_000;
 struct ByPort;
 
 impl Owners for ByPort {
-    fn owner(&mut self, tuple: &FiveTuple) -> Owner {
-        Owner::Known(Some(if tuple.src.port() < BORDER { RECORDED } else { BLOCKED }))
+    fn owner(&mut self, tuple: &FiveTuple) -> Option<u32> {
+        Some(if tuple.src.port() < BORDER { RECORDED } else { BLOCKED })
     }
 }
 
@@ -63,9 +63,7 @@ pub(crate) fn all(folder: &Path, data: &Path) -> String {
         resolvers: vec![upstream],
         bypass: Bypass::Anyway,
         owners: Box::new(ByPort),
-        records: Box::new(move |record| {
-            sender.send(record);
-        }),
+        records: Box::new(move |record| sender.send(record)),
     })
     .unwrap();
     let plane = thread::spawn(move || plane.run());
