@@ -56,6 +56,14 @@ def events(database: Path, *filters: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines() if line]
 
 
+def stats(database: Path) -> dict[str, Any]:
+    """All sums of a database, as `muzzle stats --json` prints them."""
+    done = command("stats", "--db", str(database), "--json")
+    if done.returncode != 0:
+        raise RuntimeError(f"muzzle stats failed ({done.returncode}): {done.stderr.strip()}")
+    return json.loads(done.stdout)
+
+
 class Muzzle:
     """A running `muzzle run` in the phone namespace."""
 
@@ -69,6 +77,7 @@ class Muzzle:
         wait: bool = True,
         extra: tuple[str, ...] = (),
         uid: int = 0,
+        wrap: tuple[str, ...] = (),
     ) -> None:
         binary = program()
         if binary is None:
@@ -77,7 +86,7 @@ class Muzzle:
         self.lines: list[str] = []
         self._ready = threading.Event()
         self.process = phone.start(
-            [str(binary), "run", "--tun", tun, "--db", str(database), "--policy", str(policy)]
+            [*wrap, str(binary), "run", "--tun", tun, "--db", str(database), "--policy", str(policy)]
             + ["--upstream", upstream, *extra],
             uid=uid,
             stdout=subprocess.DEVNULL,

@@ -5,6 +5,7 @@ It runs as an app of the phone and uses only the standard library.
 
 import hashlib
 import json
+import resource
 import socket
 import sys
 import threading
@@ -173,8 +174,46 @@ def held(host, port, seconds):
     return {"rounds": rounds, "ended": None}
 
 
+def held_datagrams(host, port, seconds):
+    """Sends a datagram each tenth of a second on one socket; says which of them came back."""
+    sock = connect(host, port, kind=socket.SOCK_DGRAM)
+    sock.settimeout(0.1)
+    started, sent, back = time.monotonic(), 0, []
+    while time.monotonic() - started < float(seconds):
+        try:
+            sock.send(str(sent).encode())
+            sent += 1
+            back.append(int(sock.recv(100)))
+            time.sleep(0.1)
+        except OSError:
+            pass
+        if len(back) == 3:
+            print("held", file=sys.stderr, flush=True)
+    return {"sent": sent, "back": back}
+
+
+def hoard(host, port, count):
+    """Opens connections one after another, echoes on each, and keeps them all; then tries again."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    kept, echoed = [], 0
+    for _ in range(int(count)):
+        kept.append(connect(host, port))
+        kept[-1].sendall(b"x")
+        echoed += kept[-1].recv(1) == b"x"
+    alive = []
+    for number, sock in enumerate(kept):
+        try:
+            sock.sendall(b"y")
+            if sock.recv(1) == b"y":
+                alive.append(number)
+        except OSError:
+            pass
+    return {"echoed": echoed, "alive": alive}
+
+
 WHAT = [attempt, half_close, after_server_fin, expects_reset, greets, slow_reader, many, raw]
-WHAT += [datagrams, fling, held]
+WHAT += [datagrams, fling, held, held_datagrams, hoard]
 
 if __name__ == "__main__":
     action = {function.__name__: function for function in WHAT}[sys.argv[1]]

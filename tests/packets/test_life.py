@@ -102,6 +102,32 @@ def ends_with_one_line(process: Muzzle) -> str:
     return lines[0]
 
 
+def gaps(file: Path) -> list[str]:
+    """Why nothing ran, for gaps that ended."""
+    return [gap["reason"] for gap in muzzle.stats(file)["gaps"] if gap["end"] >= gap["start"]]
+
+
+def test_a_killed_run_is_a_gap_when_the_next_one_starts(bare_lab: Lab, file: Path) -> None:
+    with running(bare_lab, file) as process:
+        process.stop(9)
+    assert gaps(file) == []
+    with running(bare_lab, file) as process:
+        assert gaps(file) == ["killed"]
+        assert process.stop() == 0
+    with running(bare_lab, file):
+        assert gaps(file) == ["killed"], "a run that was stopped in order leaves none"
+
+
+def test_what_was_dropped_is_shown_by_its_reason(bare_lab: Lab, file: Path) -> None:
+    with running(bare_lab, file) as process:
+        outcome = tcp(bare_lab, RECORDED, "attempt", "198.18.200.1", "80")
+        assert outcome["error"] == "ConnectionRefusedError 111"
+        assert process.stop() == 0
+    assert muzzle.stats(file)["dropped"]["no-name"] == 1
+    shown = muzzle.command("stats", "--db", str(file)).stdout
+    assert "Dropped" in shown and "no-name" in shown
+
+
 @pytest.mark.parametrize("text", ["version = 1\ndefault = \"perhaps\"\n", "[[app", "version = 99\n"])
 def test_a_bad_policy_at_the_start_is_one_line(bare_lab: Lab, file: Path, text: str) -> None:
     process = bare_lab.start_muzzle(text, file, wait=False)
