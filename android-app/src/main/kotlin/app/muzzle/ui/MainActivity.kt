@@ -1,5 +1,6 @@
 package app.muzzle.ui
 
+import android.content.Intent
 import android.os.Bundle
 import android.view.Gravity
 import android.view.View
@@ -7,6 +8,7 @@ import android.view.ViewGroup
 import android.widget.LinearLayout
 import android.widget.TextView
 import app.muzzle.R
+import app.muzzle.graph
 
 /** The four tabs. */
 class MainActivity : ScreenActivity() {
@@ -36,6 +38,10 @@ class MainActivity : ScreenActivity() {
         val bar = find<LinearLayout>(R.id.tabs)
         bar.visibility = View.VISIBLE
         tabs.forEachIndexed { index, tab -> bar.addView(button(tab, index)) }
+        showTools(toolbar)
+        if (savedInstanceState == null && !graph.settings.now.firstRunDone) {
+            startActivity(Intent(this, FirstRunActivity::class.java))
+        }
     }
 
     override fun onResume() {
