@@ -216,6 +216,7 @@ impl Sim {
     /// Forgets all that is over, apart from the clients.
     pub fn forget_past(&mut self) {
         self.seen.clear();
+        self.offers.forget_all();
         self.world.forget_past();
     }
 

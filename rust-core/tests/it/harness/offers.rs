@@ -44,12 +44,17 @@ impl Offers {
         (offer.ack, offer.edge) = (segment.ack_number, edge);
         self.by_app.insert(segment.dst, offer);
         let segments = |o: &Offer| o.edge.wrapping_sub(o.ack) / self.mss.max(1);
-        self.most = self.most.max(self.by_app.values().map(segments).sum());
+        self.most = self.most.max(self.by_app.values().map(segments).fold(0, i32::saturating_add));
     }
 
     /// This app will send no more.
     pub(super) fn forget(&mut self, app: SocketAddr) {
         self.by_app.remove(&app);
+    }
+
+    /// No app will send any more.
+    pub(super) fn forget_all(&mut self) {
+        self.by_app.clear();
     }
 
     /// Bytes that this app may send.

@@ -51,8 +51,8 @@ fn rings(lib: &str) -> Rings {
             ring = rest.get(..1).and_then(|digit| digit.parse().ok());
         }
         let Some(ring) = ring else { continue };
-        for (at, _) in line.match_indices("[`") {
-            let name = line[at + 2..].split('`').next().unwrap_or_default();
+        // A module behind a feature is named without a link.
+        for name in line.split('`').skip(1).step_by(2) {
             rings.insert(name.to_owned(), ring);
         }
     }
