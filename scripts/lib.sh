@@ -154,17 +154,23 @@ install_rust() {
   fi
 }
 
-# A Python environment with the pinned packages, made again when their list changes.
-install_venv() {
-  local python stamp
+# A Python environment with the pinned packages of a list, made again when the list changes.
+make_venv() { # folder list pip-arguments...
+  local venv=$1 list=$2 python stamp
+  shift 2
   python=$(system_python)
-  stamp=$("$python" --version; sha256sum <"$ROOT/scripts/requirements.txt")
-  if [ "$(cat "$VENV/stamp" 2>/dev/null)" != "$stamp" ]; then
-    say "making the Python environment in build/venv"
-    rm -rf "$VENV"
-    logged "$python" -m venv "$VENV"
-    logged "$VENV/bin/python" -m pip install -q --disable-pip-version-check --require-hashes \
-      --only-binary :all: -r "$ROOT/scripts/requirements.txt"
-    printf '%s\n' "$stamp" >"$VENV/stamp"
+  stamp=$("$python" --version; sha256sum <"$list")
+  if [ "$(cat "$venv/stamp" 2>/dev/null)" != "$stamp" ]; then
+    say "making the Python environment in ${venv#"$ROOT/"}"
+    rm -rf "$venv"
+    logged "$python" -m venv "$venv"
+    logged "$venv/bin/python" -m pip install -q --disable-pip-version-check --require-hashes \
+      --only-binary :all: "$@" -r "$list"
+    printf '%s\n' "$stamp" >"$venv/stamp"
   fi
 }
+
+install_venv() { make_venv "$VENV" "$ROOT/scripts/requirements.txt"; }
+
+# Reads packages in its own way. Without what it needs only for its shell and its pictures.
+install_androguard() { make_venv "$BUILD/venv-androguard" "$ROOT/tests/package/requirements.txt" --no-deps; }
