@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import xml.etree.ElementTree as tree
 from pathlib import Path
 
@@ -87,3 +88,8 @@ def test_the_core_and_the_app_have_one_version() -> None:
 def test_gradles_files_hold_no_more_than_a_page() -> None:
     for file in ("settings.gradle.kts", "android-app/build.gradle.kts", "gradle/libs.versions.toml"):
         assert len((ROOT / file).read_text().splitlines()) <= 60
+
+
+def test_the_licences_in_the_package_are_those_of_what_is_in_it() -> None:
+    done = subprocess.run([ROOT / "scripts/licences", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
