@@ -47,6 +47,7 @@ fn facts() -> FlowFacts {
         uid: Some(10_123),
         package: Some("com.mi.globalbrowser".to_owned()),
         host: Some("sa.example".to_owned()),
+        ech: false,
         server: None,
         port: 80,
         transport: Transport::Http,

@@ -35,6 +35,7 @@ impl Story {
             uid: Some(app.0),
             package: Some(app.1.to_owned()),
             host: Some(host.to_owned()),
+            ech: false,
             server: (verdict == Verdict::Record).then(|| ([47, 241, 16, 9], 443).into()),
             port: 443,
             transport: Transport::Tcp,

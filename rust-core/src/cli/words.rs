@@ -1,7 +1,9 @@
 //! Words for people, shared by the commands. Never prints a control character that came from a
 //! peer: a terminal would obey it.
 
-use crate::event::{App, Event, Field, IdKind, Kind, ReasonCode, State, Verdict};
+use crate::event::{
+    App, Event, Field, IdKind, Kind, Problem, ProblemCode, ReasonCode, State, Verdict,
+};
 use anstyle::{AnsiColor, Style};
 
 /// Longest text of a peer in a sentence, characters.
@@ -145,10 +147,12 @@ pub(crate) fn bytes(number: u64) -> String {
 pub(crate) fn sentence(event: &Event) -> String {
     match event.state {
         State::Blocked => {
-            format!("was stopped before sending anything to {}{}", target(event), because(event))
+            let (to, front, why) = (target(event), front(event), because(event));
+            format!("was stopped before sending anything to {to}{front}{why}")
         }
         State::Encrypted => {
-            format!("sent something encrypted to {}{}", target(event), size(event))
+            let (to, front, size) = (target(event), front(event), size(event));
+            format!("sent something encrypted to {to}{front}{size}")
         }
         State::Undecodable => {
             format!("sent something unreadable to {}{}{}", target(event), size(event), why(event))
@@ -169,6 +173,14 @@ fn because(event: &Event) -> &'static str {
         Some(ReasonCode::ResolverBypass) => ", which resolves names past the phone",
         _ => "",
     }
+}
+
+/// Whether the name in clear may stand for another.
+fn front(event: &Event) -> &'static str {
+    let hidden = |problem: &Problem| {
+        (problem.code, &*problem.path) == (ProblemCode::Encrypted, Problem::HOST)
+    };
+    if event.problems.iter().any(hidden) { " (the outer name; ECH may hide another)" } else { "" }
 }
 
 fn size(event: &Event) -> String {
@@ -263,7 +275,7 @@ fn lead(event: &Event, first: Kind) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Bytes, Identifier, Problem, ProblemCode, Reason};
+    use crate::event::{Bytes, Identifier, Reason};
 
     fn event(state: State) -> Event {
         Event { host: Some("sa.example".to_owned()), ..Event::empty(state) }
@@ -382,5 +394,17 @@ mod tests {
         who.package = Some("com.miui.analytics".to_owned());
         who.hint = Some("com.miui.home".to_owned());
         assert_eq!(app(&who), "com.miui.analytics (for com.miui.home)");
+    }
+
+    #[test]
+    fn a_name_that_may_hide_another_says_so() {
+        let problem = Problem { code: ProblemCode::Encrypted, path: Problem::HOST.to_owned() };
+        for state in [State::Encrypted, State::Blocked] {
+            let plain = event(state);
+            assert!(!sentence(&plain).contains("ECH"));
+            let front = Event { problems: vec![problem.clone()], ..plain };
+            let said = sentence(&front);
+            assert!(said.contains("sa.example (the outer name; ECH may hide another)"), "{said}");
+        }
     }
 }

@@ -293,6 +293,7 @@ mod tests {
             uid: Some(10_123),
             package: Some(package.into()),
             host: Some("sa.example.com".into()),
+            ech: false,
             server: None,
             port: 80,
             transport: Transport::Tcp,

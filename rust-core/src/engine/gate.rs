@@ -14,7 +14,7 @@ use crate::flow::Token;
 use crate::http::{Addressed, addressed};
 use crate::limits;
 use crate::policy::ENCRYPTED_DNS;
-use crate::tls::{Hello, HelloReader};
+use crate::tls::{Ech, Hello, HelloReader};
 use crate::wire::Proto;
 use std::sync::Arc;
 
@@ -31,11 +31,13 @@ pub(super) struct Gate {
 pub(super) struct Told {
     pub(super) host: Option<String>,
     pub(super) transport: Transport,
+    /// Whether the host may hide another.
+    pub(super) ech: bool,
 }
 
 impl Told {
     /// The app said nothing, or nothing that names a host.
-    pub(super) const NOTHING: Self = Self { host: None, transport: Transport::Tcp };
+    pub(super) const NOTHING: Self = Self { host: None, transport: Transport::Tcp, ech: false };
 }
 
 impl Gate {
@@ -46,7 +48,7 @@ impl Gate {
 
     /// Looks at all bytes so far; `None` while more are needed.
     pub(super) fn look(&mut self, bytes: &[u8]) -> Option<Told> {
-        let told = |host, transport| Some(Told { host, transport });
+        let told = |host, transport| Some(Told { host, transport, ech: false });
         if bytes.is_empty() {
             return None;
         }
@@ -57,7 +59,11 @@ impl Gate {
             Addressed::NotHttp => {}
         }
         match self.hello.peek(bytes) {
-            Hello::Done(hello) => told(hello.name().map(ToString::to_string), Transport::Tls),
+            Hello::Done(hello) => Some(Told {
+                host: hello.name().map(ToString::to_string),
+                transport: Transport::Tls,
+                ech: hello.ech == Ech::Offered,
+            }),
             Hello::More if bytes.len() < limits::GATE => None,
             Hello::More | Hello::Broken(_) => told(None, Transport::Tls),
             Hello::NotTls => told(None, Transport::Tcp),
@@ -99,6 +105,7 @@ impl Engine {
         let (tuple, uid) = (flow.tuple, flow.uid);
         let mut facts = self.decide(now, &tuple, Subject::Host(told.host), uid);
         facts.transport = told.transport;
+        facts.ech = told.ech;
         let verdict = match facts.verdict {
             // What is not HTTP cannot be answered in the collector's place.
             Verdict::Capture if told.transport != Transport::Http => Verdict::Block,
@@ -160,7 +167,8 @@ mod tests {
 
     #[test]
     fn a_request_tells_its_host() {
-        let told = Told { host: Some("a.example".to_owned()), transport: Transport::Http };
+        let host = Some("a.example".to_owned());
+        let told = Told { host, transport: Transport::Http, ech: false };
         assert_eq!(look(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"), Some(told));
         assert_eq!(look(b"GET / HTTP/1.1\r\nHost: a.exa"), None);
         assert_eq!(look(b""), None);
@@ -168,9 +176,8 @@ mod tests {
 
     #[test]
     fn other_bytes_tell_no_host_and_are_not_held_up() {
-        let told = Told { host: None, transport: Transport::Tcp };
-        assert_eq!(look(b"\x00\x01"), Some(told));
+        assert_eq!(look(b"\x00\x01"), Some(Told::NOTHING));
         let broken = look(b"\x16\x03\x01\xff\xff\x01");
-        assert_eq!(broken, Some(Told { host: None, transport: Transport::Tls }));
+        assert_eq!(broken, Some(Told { transport: Transport::Tls, ..Told::NOTHING }));
     }
 }

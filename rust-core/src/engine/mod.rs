@@ -394,6 +394,7 @@ impl Engine {
             uid,
             package: uid.and_then(|u| self.rules.policy.package(u)).map(str::to_owned),
             host,
+            ech: false,
             server,
             port: tuple.dst.port(),
             transport,

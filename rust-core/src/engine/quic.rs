@@ -12,6 +12,7 @@ use crate::flow::Token;
 use crate::limits;
 use crate::policy::ENCRYPTED_DNS;
 use crate::quic::{InitialReader, Outcome};
+use crate::tls::{ClientHello, Ech};
 use crate::wire::{FiveTuple, Packet, Proto};
 use std::net::SocketAddr;
 
@@ -99,8 +100,7 @@ impl Engine {
             match gate.reader.feed(data(packet)) {
                 Outcome::More => {}
                 Outcome::Done(hello) => {
-                    let name = hello.name().map(ToString::to_string);
-                    return self.quic_pass(now, token, name, fx);
+                    return self.quic_pass(now, token, Some(hello), fx);
                 }
                 Outcome::NotQuic | Outcome::Unsupported(_) | Outcome::Unreadable(_) => {
                     return self.quic_pass(now, token, None, fx);
@@ -118,13 +118,21 @@ impl Engine {
     }
 
     /// Lets the flow through, or refuses it.
-    fn quic_pass(&mut self, now: Now, token: Token, host: Option<String>, fx: &mut dyn Effects) {
+    fn quic_pass(
+        &mut self,
+        now: Now,
+        token: Token,
+        hello: Option<ClientHello>,
+        fx: &mut dyn Effects,
+    ) {
+        let host = hello.as_ref().and_then(|hello| hello.name()).map(ToString::to_string);
         let Some(Flow::Quic(gate)) = self.flows.remove(token) else { return };
         let uid = gate.owner.flatten();
         let named = host.is_some();
         let mut facts = self.decide(now, &gate.tuple, Subject::Host(host), uid);
         if named {
             facts.transport = Transport::Quic;
+            facts.ech = hello.is_some_and(|hello| hello.ech == Ech::Offered);
         }
         // A datagram cannot be answered in a collector's place.
         if matches!(facts.verdict, Verdict::Block | Verdict::Capture) {

@@ -246,6 +246,7 @@ impl Engine {
             uid: None,
             package: None,
             host: Some(name.to_owned()),
+            ech: false,
             server: None,
             port: 53,
             transport: Transport::Dns,

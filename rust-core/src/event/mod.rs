@@ -174,6 +174,11 @@ pub struct Problem {
     pub path: String,
 }
 
+impl Problem {
+    /// Path of the event's own host: the name in clear may stand for one that is encrypted (ECH).
+    pub const HOST: &str = "host";
+}
+
 /// Bytes of a flow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,6 +1,6 @@
 //! What the engine tells the store. The engine has seen bytes; nobody has decoded them yet.
 
-use super::{Event, Reason, Transport, Verdict};
+use super::{Event, Problem, ProblemCode, Reason, Transport, Verdict};
 use crate::http::Request;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,6 +22,9 @@ pub struct FlowFacts {
     pub package: Option<String>,
     /// The name that the flow's address stands for.
     pub host: Option<String>,
+    /// Whether the client offered an encrypted hello, so that `host` may be that of a front and the
+    /// real one hidden. Browsers offer it for show, too (RFC 9849 §6.2).
+    pub ech: bool,
     /// The real address; `None` for what was refused or answered here.
     pub server: Option<SocketAddr>,
     /// The port that the app asked for.
@@ -90,6 +93,7 @@ impl FlowFacts {
             time: Some(super::Time(self.time_ms)),
             app: super::App { uid: self.uid, package: self.package.clone(), hint: None },
             host: self.host.clone(),
+            problems: self.hidden_host().into_iter().collect(),
             server: self.server.map(|s| super::Server {
                 addr: s.ip(),
                 port: s.port(),
@@ -102,6 +106,11 @@ impl FlowFacts {
             reason: Some(self.reason.clone()),
             ..Event::empty(state)
         }
+    }
+
+    fn hidden_host(&self) -> Option<Problem> {
+        let told = Problem { code: ProblemCode::Encrypted, path: Problem::HOST.to_owned() };
+        self.ech.then_some(told)
     }
 }
 

@@ -85,6 +85,7 @@ pub(crate) fn facts(flow: u64, package: &str, host: &str, verdict: Verdict) -> F
         uid: Some(10_123),
         package: Some(package.to_owned()),
         host: Some(host.to_owned()),
+        ech: false,
         server: (verdict == Verdict::Record).then(|| "203.0.113.9:80".parse().unwrap()),
         port: 80,
         transport: Transport::Tcp,

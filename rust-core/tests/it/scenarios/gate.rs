@@ -167,3 +167,40 @@ fn new_rules_end_a_running_flow_of_a_name_that_is_blocked_now() {
     assert!(sim.clients[app].was_reset);
     sim.assert_clean();
 }
+
+#[test]
+fn a_hello_that_offers_encryption_is_marked_for_its_name_may_be_a_front() {
+    for (client, hello) in HELLOS {
+        let offers = matches!(*client, "chromium" | "boringssl-as-firefox");
+        for (uid, verdict) in [(BLOCK, Verdict::Block), (RECORD, Verdict::Record)] {
+            let (mut sim, to) = deep();
+            let app = sim.connect(uid, to);
+            sim.send(app, hello);
+            sim.settle();
+            let facts = sim.world.records.iter().find_map(|record| match record {
+                Record::Opened(facts) => Some(&**facts),
+                Record::Blocked(facts) => Some(facts),
+                _ => None,
+            });
+            let facts = facts.unwrap_or_else(|| panic!("{client}: {:?}", sim.world.records));
+            assert_eq!((facts.verdict, facts.ech), (verdict, offers), "{client}");
+            let event = facts.event(muzzle::event::State::Encrypted);
+            let told = event.problems.iter().map(|p| (p.code.as_str(), &*p.path));
+            let expected: &[_] = if offers { &[("encrypted", "host")] } else { &[] };
+            assert_eq!(told.collect::<Vec<_>>(), expected, "{client}");
+        }
+    }
+}
+
+#[test]
+fn servers_that_speak_first_on_other_ports_are_connected_to_at_once_and_heard() {
+    // FTP, SSH, SMTP, POP3, IMAP, SMTP submission, MySQL.
+    for port in [21, 22, 25, 110, 143, 587, 3306] {
+        let (mut sim, _) = deep();
+        sim.world.serve((SERVER, port), Script::greets(b"220 ready\r\n"));
+        let app = sim.connect(RECORD, (SERVER, port).into());
+        sim.run(10_000);
+        assert_eq!(sim.received(app), b"220 ready\r\n", "port {port}");
+        assert_eq!(sim.world.tried(), [SocketAddr::from((SERVER, port))]);
+    }
+}

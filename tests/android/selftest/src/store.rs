@@ -43,6 +43,7 @@ fn facts(flow: u64) -> FlowFacts {
         uid: Some(10101),
         package: Some("com.example".to_owned()),
         host: Some("tracking.example".to_owned()),
+        ech: false,
         server: None,
         port: 443,
         transport: Transport::Tls,
