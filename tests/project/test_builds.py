@@ -93,3 +93,20 @@ def test_gradles_files_hold_no_more_than_a_page() -> None:
 def test_the_licences_in_the_package_are_those_of_what_is_in_it() -> None:
     done = subprocess.run([ROOT / "scripts/licences", "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_recipe_for_f_droid_builds_this_version() -> None:
+    recipe = (ROOT / "docs/fdroid/app.muzzle.yml").read_text()
+    version, code = catalogue()["versionName"], catalogue()["versionCode"]
+    assert f"versionName: {version}\n    versionCode: {code}\n    commit: v{version}\n" in recipe
+    assert f"output: build/apk/muzzle-{version}-unsigned.apk" in recipe
+    assert f"CurrentVersion: {version}\nCurrentVersionCode: {code}\n" in recipe
+
+
+def test_the_texts_for_the_store_are_there_and_short_enough() -> None:
+    """F-Droid cuts what is longer."""
+    folder = ROOT / "fastlane/metadata/android/en-US"
+    longest = {"title.txt": 50, "short_description.txt": 80, "full_description.txt": 4000}
+    for name, limit in longest.items():
+        assert 0 < len((folder / name).read_text()) <= limit, name
+    assert 0 < len((folder / f"changelogs/{catalogue()['versionCode']}.txt").read_text()) <= 500
