@@ -80,7 +80,7 @@ pub enum PlaneState {
         /// What is routed to it.
         reach: Reach,
         /// What it counted.
-        counted: Snapshot,
+        counted: Box<Snapshot>,
     },
     /// It ended by itself.
     Ended,
@@ -183,7 +183,7 @@ impl Service {
             Some(running) => (running.control.clone(), running.since_ms, running.reach),
         };
         match control.snapshot() {
-            Some(counted) => PlaneState::Running { since_ms, reach, counted },
+            Some(counted) => PlaneState::Running { since_ms, reach, counted: counted.into() },
             None => PlaneState::Ended,
         }
     }
