@@ -152,9 +152,12 @@ natives! { 'local;
 }
 
 /// Called by the JVM when the library is loaded.
+///
+/// # Safety
+/// `vm` must be the JVM that runs; only the JVM calls this.
 // SAFETY: the name is the one under which the JVM looks for this function, and no other has it.
 #[unsafe(no_mangle)]
-pub extern "system" fn JNI_OnLoad(vm: *mut ::jni::sys::JavaVM, _: *mut c_void) -> jint {
+pub unsafe extern "system" fn JNI_OnLoad(vm: *mut ::jni::sys::JavaVM, _: *mut c_void) -> jint {
     logcat::begin();
     // SAFETY: the JVM passes itself, and lives as long as the process.
     let vm = unsafe { JavaVM::from_raw(vm) };
