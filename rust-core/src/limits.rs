@@ -59,6 +59,8 @@ pub const RESERVED_DESCRIPTORS: u64 = 64;
 pub const DESCRIPTOR_TRIES: usize = 4;
 /// How long an upstream connect may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long one address of a name may keep the next from being tried, too (RFC 8305 §8).
+pub const CONNECT_STAGGER: Duration = Duration::from_millis(250);
 /// How long an app's first bytes are awaited before an unnamed connection is made all the same:
 /// some servers speak first.
 pub const FIRST_BYTES: Duration = Duration::from_secs(1);

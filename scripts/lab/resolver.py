@@ -24,6 +24,8 @@ COLLECTED = [
 FILES = "tracking.miui.com"
 # A tracker whose server cannot be reached.
 UNREACHABLE = "data.mistat.xiaomi.com"
+# A tracker of whose addresses one is somebody's.
+MOSTLY_SILENT = "silent.tracking.miui.com"
 # Names that no list may block.
 NEVER_BLOCKED = "account.xiaomi.com"
 # Names that are on no list.
@@ -49,6 +51,8 @@ def arguments() -> list[str]:
         found.append(f"--host-record={name},{network.COLLECTOR4},{network.COLLECTOR6}")
     found.append(f"--host-record={FILES},{network.FILES4},{network.FILES6}")
     found.append(f"--host-record={UNREACHABLE},{network.UNREACHABLE4}")
+    for address in [*network.SILENT4, network.COLLECTOR4]:
+        found.append(f"--host-record={MOSTLY_SILENT},{address}")
     for name in (WEB, NEVER_BLOCKED):
         found.append(f"--host-record={name},{network.WEB4},{network.WEB6}")
     found.append(f"--cname={INNOCENT_ALIAS},{COLLECTED[0]}")

@@ -128,3 +128,9 @@ def test_the_pattern_is_not_periodic_in_small_steps() -> None:
     """Guards the checks above: a lost or doubled block must change the hash."""
     whole = b"".join(web.pattern(3 << 20))
     assert hashlib.sha256(whole[: 1 << 20] + whole[: 2 << 20]).digest() != hashlib.sha256(whole).digest()
+
+
+def test_a_name_with_silent_addresses_is_reached_at_the_one_that_answers(clean: Lab) -> None:
+    """Alone, the first silent one would take the whole time for a connect."""
+    outcome = tcp(clean, RECORDED, "attempt", resolver.MOSTLY_SILENT, "80", "2")
+    assert outcome["error"] is None, outcome

@@ -58,6 +58,7 @@ impl Effects for Quiet {
         self.flow = Some(token);
         Ok(())
     }
+    fn take_over(&mut self, _: Token, _: Token) {}
     fn connect_result(&mut self, _: Token) -> Result<(), ConnectError> {
         Ok(())
     }

@@ -109,6 +109,8 @@ pub trait Effects: PacketSink {
     fn complaint(&mut self, _token: Token) -> Option<Complaint> {
         None
     }
+    /// Gives the socket of one token to another, which has none.
+    fn take_over(&mut self, from: Token, to: Token);
     /// How the connect of a writable socket ended.
     fn connect_result(&mut self, token: Token) -> Result<(), ConnectError>;
     /// Whether a connected socket broke: what no read tells once the stream has ended.

@@ -4,6 +4,7 @@
 //! world it asks of [`Effects`], and the moment is an argument. Nothing is allocated, queued
 //! across threads or started per packet; flows allocate when they begin.
 
+mod connect;
 mod counters;
 mod effects;
 mod gate;
@@ -83,6 +84,7 @@ enum Flow {
     Nat(nat::NatFlow),
     Quic(quic::QuicGate),
     Lookup(resolver::Lookup),
+    Rival(connect::Rival),
 }
 
 /// See the module.
@@ -162,7 +164,7 @@ impl Engine {
         match self.flows.get_mut(token)? {
             Flow::Tcp(flow) => Some((flow.facts()?, flow.slot)),
             Flow::Udp(flow) => Some((flow.facts()?, flow.slot)),
-            Flow::Nat(_) | Flow::Quic(_) | Flow::Lookup(_) => None,
+            Flow::Nat(_) | Flow::Quic(_) | Flow::Lookup(_) | Flow::Rival(_) => None,
         }
     }
 
@@ -216,6 +218,7 @@ impl Engine {
             Some(Flow::Nat(_)) => self.nat_ready(now, token, ready, fx),
             Some(Flow::Quic(_)) => {}
             Some(Flow::Lookup(_)) => self.lookup_ready(now, token, ready, fx),
+            Some(Flow::Rival(_)) => self.rival_ready(now, token, ready, fx),
             None => {}
         }
     }
@@ -227,7 +230,7 @@ impl Engine {
             Some(Flow::Udp(_)) => self.udp_owner(now, token, uid, fx),
             Some(Flow::Nat(_)) => self.nat_owner(now, token, uid),
             Some(Flow::Quic(_)) => self.quic_owner(now, token, uid, fx),
-            Some(Flow::Lookup(_)) | None => {}
+            Some(Flow::Lookup(_) | Flow::Rival(_)) | None => {}
         }
     }
 
@@ -296,7 +299,7 @@ impl Engine {
                 Some(Flow::Udp(_) | Flow::Nat(_)) => self.idle_due(now, token, fx),
                 Some(Flow::Quic(_)) => self.quic_due(now, token, fx),
                 Some(Flow::Lookup(_)) => self.lookup_failed(now, token, fx),
-                None => {}
+                Some(Flow::Rival(_)) | None => {}
             }
         }
     }
@@ -319,6 +322,7 @@ impl Engine {
                 self.flows.remove(token);
             }
             Some(Flow::Lookup(_)) => self.lookup_failed(now, token, fx),
+            Some(Flow::Rival(_)) => self.rival_end(now, token, fx),
             None => {}
         }
     }

@@ -39,6 +39,10 @@ impl Engine {
                 Some(Flow::Tcp(_)) => self.tcp_cut_off(now, token, fx),
                 Some(Flow::Udp(_)) => self.udp_cut_off(now, token, fx),
                 Some(Flow::Nat(_)) => self.nat_end(token, fx),
+                Some(Flow::Rival(rival)) => {
+                    let of = rival.of;
+                    self.tcp_cut_off(now, of, fx);
+                }
                 Some(Flow::Quic(_) | Flow::Lookup(_)) | None => {}
             }
         }
@@ -49,8 +53,8 @@ impl Engine {
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
         let (slot, to) = (flow.slot, flow.tuple.dst.ip());
         match &flow.phase {
-            Phase::Connecting { .. } => {
-                fx.close(token, true);
+            Phase::Connecting(_) => {
+                self.end_race(token, fx);
                 self.questions_of_flow_end(token);
                 match slot {
                     Some(slot) => self.seek(now, token, slot, fx),

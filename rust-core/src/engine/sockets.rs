@@ -15,7 +15,7 @@ impl Flow {
     fn can_give_way(&self) -> bool {
         match self {
             Self::Tcp(flow) => match &flow.phase {
-                Phase::Connecting { .. } => true,
+                Phase::Connecting(_) => true,
                 Phase::Open(open) => {
                     matches!(open.peer, Peer::Joining { .. } | Peer::Network { .. })
                 }
@@ -23,8 +23,8 @@ impl Flow {
             },
             Self::Udp(flow) => flow.is_open(),
             Self::Nat(_) => true,
-            // A question of ours is over soon, and flows wait for it.
-            Self::Quic(_) | Self::Lookup(_) => false,
+            // A question of ours is over soon, and flows wait for it; so is a race.
+            Self::Quic(_) | Self::Lookup(_) | Self::Rival(_) => false,
         }
     }
 }
@@ -50,14 +50,6 @@ impl Engine {
         fx: &mut dyn Effects,
     ) -> Result<(), ConnectError> {
         self.with_descriptor(now, token, fx, |fx| fx.open_datagrams(token, ipv4))
-    }
-
-    /// The next address that a flow was not connected to yet.
-    pub(super) fn next_candidate(&mut self, token: Token) -> Option<SocketAddr> {
-        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return None };
-        let Phase::Connecting { candidates, idle, .. } = &mut flow.phase else { return None };
-        *idle = false;
-        Some(SocketAddr::new(candidates.pop_front()?, flow.tuple.dst.port()))
     }
 
     fn with_descriptor(

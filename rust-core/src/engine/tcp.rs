@@ -4,20 +4,20 @@
 //! An app never sees a connection that the real server did not accept: nothing is said to a SYN
 //! before the other side has answered.
 
+use super::connect::Race;
 use super::gate::Told;
 use super::inspect::Inspect;
 use super::local::Local;
 use super::pipe::{Open, Peer, Pipe, Turn, give_local, take_local};
 use super::timers::Timer;
-use super::{ConnectError, Drop, Effects, Engine, Flow, Now, Readiness};
+use super::{Drop, Effects, Engine, Flow, Now, Readiness};
 use super::{Subject, resolver::Asker};
 use crate::event::{FlowFacts, FlowId, Record, Verdict};
 use crate::flow::Token;
 use crate::limits;
 use crate::names::{FakePool, Slot};
 use crate::wire::{self, FiveTuple, Packet, Payload, Proto};
-use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Largest SYN: an IPv4 and a TCP header with all their options.
@@ -28,8 +28,8 @@ pub(super) struct TcpFlow {
     pub(super) tuple: FiveTuple,
     pub(super) uid: Option<u32>,
     pub(super) slot: Option<Slot>,
-    syn: [u8; SYN],
-    syn_len: usize,
+    pub(super) syn: [u8; SYN],
+    pub(super) syn_len: usize,
     pub(super) facts: Option<Arc<FlowFacts>>,
     pub(super) phase: Phase,
     queued: bool,
@@ -46,7 +46,7 @@ pub(super) enum Phase {
     /// Where is it really?
     Resolving { open_questions: u8 },
     /// Is anybody there?
-    Connecting { candidates: VecDeque<IpAddr>, last: ConnectError, open_questions: u8, idle: bool },
+    Connecting(Box<Race>),
     /// Bytes flow.
     Open(Box<Open>),
 }
@@ -98,7 +98,7 @@ impl Engine {
             }
             // The app gave up before the network answered; a repeated SYN changes nothing.
             _ if rst => {
-                fx.close(token, true);
+                self.end_race(token, fx);
                 self.drop_tcp(now, token, fx);
             }
             _ => {}
@@ -189,137 +189,6 @@ impl Engine {
         self.drop_tcp(now, token, fx);
     }
 
-    /// Finds the real addresses of the name, and begins to connect.
-    pub(super) fn seek(&mut self, now: Now, token: Token, slot: Slot, fx: &mut dyn Effects) {
-        let deadline = now.mono_us + limits::CONNECT_TIMEOUT.as_micros() as i64;
-        if let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) {
-            flow.phase = Phase::Resolving { open_questions: 2 };
-        }
-        self.set_timer(token, Some(deadline));
-        let Some(entry) = self.pool.entry(slot) else { return };
-        if entry.real(now.mono_us).is_some() {
-            if let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) {
-                flow.phase = Phase::Resolving { open_questions: 0 };
-            }
-            return self.first_connect(now, token, fx);
-        }
-        let name = entry.name.clone();
-        self.ask_for_flow(now, token, &name, fx);
-    }
-
-    /// The place whose name a flow wants.
-    pub(super) fn slot_of(&mut self, token: Token) -> Option<Slot> {
-        match self.flows.get_mut(token)? {
-            Flow::Tcp(flow) => flow.slot,
-            Flow::Udp(flow) => flow.slot,
-            Flow::Nat(_) | Flow::Quic(_) | Flow::Lookup(_) => None,
-        }
-    }
-
-    /// One of a flow's questions was answered; its addresses are in the pool already.
-    pub(super) fn resolved(
-        &mut self,
-        now: Now,
-        token: Token,
-        found: &[IpAddr],
-        fx: &mut dyn Effects,
-    ) {
-        match self.flows.get_mut(token) {
-            Some(Flow::Tcp(flow)) => {
-                let wanted = flow.tuple.dst.is_ipv4();
-                match &mut flow.phase {
-                    Phase::Resolving { open_questions } => {
-                        *open_questions = open_questions.saturating_sub(1);
-                        if *open_questions == 0 || found.iter().any(|a| a.is_ipv4() == wanted) {
-                            self.first_connect(now, token, fx);
-                        }
-                    }
-                    Phase::Connecting { candidates, open_questions, idle, .. } => {
-                        *open_questions = open_questions.saturating_sub(1);
-                        candidates.extend(found);
-                        if *idle {
-                            self.next_connect(now, token, fx);
-                        }
-                    }
-                    Phase::Owner | Phase::Open(_) => {}
-                }
-            }
-            Some(Flow::Udp(_)) => self.udp_resolved(now, token, found, fx),
-            Some(Flow::Nat(_) | Flow::Quic(_) | Flow::Lookup(_)) | None => {}
-        }
-    }
-
-    /// Begins with the addresses that are known, the app's own family first.
-    fn first_connect(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
-        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
-        let wanted = flow.tuple.dst.is_ipv4();
-        let entry = flow.slot.and_then(|slot| self.pool.entry(slot));
-        let real = entry.and_then(|e| e.real(now.mono_us)).unwrap_or_default();
-        let own = real.iter().filter(|a| a.is_ipv4() == wanted);
-        let other = real.iter().filter(|a| a.is_ipv4() != wanted);
-        let candidates = own.chain(other).copied().collect();
-        let open_questions = match flow.phase {
-            Phase::Resolving { open_questions } if !real.is_empty() => open_questions,
-            _ => 0,
-        };
-        let last = ConnectError::Unreachable;
-        flow.phase = Phase::Connecting { candidates, last, open_questions, idle: false };
-        self.next_connect(now, token, fx);
-    }
-
-    /// Connects to one address, the app still waiting for an answer to its SYN.
-    pub(super) fn connect_to(
-        &mut self,
-        now: Now,
-        token: Token,
-        addr: IpAddr,
-        fx: &mut dyn Effects,
-    ) {
-        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
-        let candidates = VecDeque::from([addr]);
-        let last = ConnectError::Unreachable;
-        flow.phase = Phase::Connecting { candidates, last, open_questions: 0, idle: false };
-        let deadline = now.mono_us + limits::CONNECT_TIMEOUT.as_micros() as i64;
-        self.set_timer(token, Some(deadline));
-        self.next_connect(now, token, fx);
-    }
-
-    /// Connects to the next address that was not tried.
-    fn next_connect(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
-        while let Some(server) = self.next_candidate(token) {
-            let tried = self.connect(now, token, (Proto::Tcp, server), fx);
-            let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
-            let Phase::Connecting { last, .. } = &mut flow.phase else { return };
-            match (tried, &mut flow.facts) {
-                (Ok(()), Some(facts)) => return Arc::make_mut(facts).server = Some(server),
-                (Ok(()), None) => return,
-                (Err(why), _) => *last = why,
-            }
-        }
-        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
-        let Phase::Connecting { last, open_questions, idle, .. } = &mut flow.phase else { return };
-        // The other family may have a way.
-        *idle = *open_questions > 0;
-        if *idle {
-            return;
-        }
-        let last = *last;
-        self.connect_failed(now, token, last, fx);
-    }
-
-    /// Tells the app what the network said to the connect.
-    fn connect_failed(&mut self, now: Now, token: Token, why: ConnectError, fx: &mut dyn Effects) {
-        self.counters.drop(Drop::ConnectFailed);
-        fx.close(token, true);
-        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
-        let (syn, len) = (flow.syn, flow.syn_len);
-        match why {
-            ConnectError::Refused => self.refuse(&syn[..len], Proto::Tcp, fx),
-            ConnectError::Unreachable | ConnectError::Limit => self.unreachable(&syn[..len], fx),
-        }
-        self.drop_tcp(now, token, fx);
-    }
-
     /// Accepts the app's connection for a service of ours.
     fn accept_local(&mut self, now: Now, token: Token, local: Local, fx: &mut dyn Effects) {
         self.accept(now, token, Peer::Local(local), Inspect::Off, fx);
@@ -367,16 +236,7 @@ impl Engine {
     ) {
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
         match &mut flow.phase {
-            Phase::Connecting { last, idle: false, .. } if ready.writable => {
-                match fx.connect_result(token) {
-                    Ok(()) => self.connected(now, token, ready, fx),
-                    Err(why) => {
-                        *last = why;
-                        fx.close(token, true);
-                        self.next_connect(now, token, fx);
-                    }
-                }
-            }
+            Phase::Connecting(_) => self.attempt_ready(now, token, token, ready, fx),
             Phase::Open(open) => match &mut open.peer {
                 Peer::Network { readable, writable, .. } => {
                     *readable |= ready.readable;
@@ -390,17 +250,6 @@ impl Engine {
             },
             _ => {}
         }
-    }
-
-    fn connected(&mut self, now: Now, token: Token, ready: Readiness, fx: &mut dyn Effects) {
-        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
-        let recorded = flow.facts.as_ref().is_some_and(|f| f.verdict == Verdict::Record);
-        let server = flow.facts.as_ref().and_then(|f| f.server);
-        let inspect = if recorded { Inspect::requests() } else { Inspect::Off };
-        let Readiness { readable, writable, .. } = ready;
-        let peer = Peer::Network { readable, writable, ended: false, finished: false };
-        self.accept(now, token, peer, inspect, fx);
-        self.tcp_opened(token, server, fx);
     }
 
     /// Puts a flow in the queue of [`Engine::flush`], once.
@@ -522,7 +371,7 @@ impl Engine {
                 _ => self.mark(token),
             },
             Phase::Owner => self.owner_due(now, token, fx),
-            _ => self.connect_failed(now, token, ConnectError::Unreachable, fx),
+            _ => self.connect_due(now, token, fx),
         }
     }
 
@@ -546,8 +395,8 @@ impl Engine {
 
     /// Ends a connection at once, on both sides.
     pub(super) fn tcp_abort(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
+        self.end_race(token, fx);
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
-        fx.close(token, true);
         if let Phase::Open(open) = &mut flow.phase {
             open.socket.abort();
             self.stack.egress(now.mono_us, &mut open.socket, fx);
@@ -556,7 +405,7 @@ impl Engine {
     }
 
     /// Takes a flow out and completes its records.
-    fn drop_tcp(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
+    pub(super) fn drop_tcp(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
         let Some(Flow::Tcp(flow)) = self.flows.remove(token) else { return };
         if let Some(slot) = flow.slot {
             self.pool.unpin(slot);

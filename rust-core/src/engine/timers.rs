@@ -40,7 +40,7 @@ impl Flow {
         match self {
             Self::Udp(flow) => Some(&flow.idle),
             Self::Nat(flow) => Some(&flow.idle),
-            Self::Tcp(_) | Self::Quic(_) | Self::Lookup(_) => None,
+            Self::Tcp(_) | Self::Quic(_) | Self::Lookup(_) | Self::Rival(_) => None,
         }
     }
 
@@ -51,6 +51,7 @@ impl Flow {
             Self::Nat(flow) => &mut flow.timer,
             Self::Quic(gate) => &mut gate.timer,
             Self::Lookup(flow) => &mut flow.timer,
+            Self::Rival(rival) => &mut rival.timer,
         }
     }
 }

@@ -389,6 +389,17 @@ impl Effects for World {
         }
     }
 
+    fn take_over(&mut self, from: Token, to: Token) {
+        if self.conn(from).is_none() {
+            return;
+        }
+        let conn = self.conns.get_mut(from.index as usize).and_then(Option::take);
+        let Some(Conn { proto, ipv4, fd, .. }) = conn else { return };
+        let _ = epoll::delete(&self.epoll, &fd);
+        // Where the system has no room for it, the flow ends as if the network had broken it.
+        let _ = self.hold(to, proto, ipv4, fd);
+    }
+
     fn connect_result(&mut self, token: Token) -> Result<(), ConnectError> {
         let conn = self.conn(token).ok_or(ConnectError::Unreachable)?;
         match sockopt::socket_error(&conn.fd) {

@@ -4,6 +4,7 @@
 //! Never opens a socket, sleeps or draws from chance: the same calls give the same run.
 
 mod app;
+mod later;
 mod message;
 mod offers;
 mod packet;
@@ -17,6 +18,7 @@ pub use packet::{EchoError, Icmp, Seen, Segment, Tcp, TooBig, echo, edit, tcp, u
 pub use script::{Connect, Fin, Mode, Script};
 pub use world::{UNTOLD, World};
 
+use later::Event;
 use muzzle::engine::{Config, Engine, Now, Reach, Readiness, Rules};
 use muzzle::event::{Record, Verdict};
 use muzzle::names;
@@ -25,7 +27,6 @@ use muzzle::signatures::HostTable;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use world::Event;
 
 /// User ids of the apps that [`POLICY`] names.
 pub const BLOCK: u32 = 10_001;

@@ -1,5 +1,6 @@
 //! The world that the engine asks: scripted servers, resolvers with a table, owners, records.
 
+use super::later::{Event, Later};
 use super::message::{self, Rr};
 use super::script::{Connect, Fin, Mode, Script};
 use super::{Dice, READABLE, WRITABLE};
@@ -46,23 +47,6 @@ pub struct Asked {
     pub name: String,
     pub qtype: u16,
     pub message: Vec<u8>,
-}
-
-/// What the world tells the engine.
-pub enum Event {
-    Ready(Token, Readiness),
-    Owner(Token, Option<u32>),
-    Answer(Vec<u8>),
-}
-
-enum Later {
-    Tell(Event),
-    Connected(Token),
-    Bytes(Token, Vec<u8>),
-    Datagram(Token, SocketAddr, Vec<u8>),
-    Fin(Token),
-    Reset(Token),
-    Drain(Token),
 }
 
 /// See the module.
@@ -457,6 +441,15 @@ impl Effects for World {
 
     fn complaint(&mut self, token: Token) -> Option<Complaint> {
         self.conn(token)?.complaints.pop_front()
+    }
+
+    fn take_over(&mut self, from: Token, to: Token) {
+        assert!(!self.live.contains_key(&to), "two sockets for one token");
+        let at = self.live.remove(&from).expect("the engine gives away what it has");
+        self.live.insert(to, at);
+        for later in self.later.values_mut() {
+            later.take_over(from, to);
+        }
     }
 
     fn connect_result(&mut self, token: Token) -> Result<(), ConnectError> {

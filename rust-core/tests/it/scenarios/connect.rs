@@ -296,3 +296,77 @@ fn a_segment_of_no_connection_is_reset_and_a_reset_is_not_answered() {
     assert_eq!(sim.engine.counters().dropped(Drop::NoFlow), 1);
     sim.assert_clean();
 }
+
+/// A name with two IPv4 addresses and one of IPv6; the first swallows packets.
+fn silent_first(second: Script, third: Script) -> Sim {
+    let mut sim = Sim::with(Script::connect(Connect::Silent));
+    sim.world.zone(LISTED, Rr::A(SERVER_TOO));
+    sim.world.zone(LISTED, Rr::v6(V6));
+    sim.world.serve((SERVER_TOO, 80), second);
+    sim.world.serve(v6(), third);
+    sim
+}
+
+#[test]
+fn an_address_that_swallows_packets_costs_a_moment() {
+    let mut sim = silent_first(Script::echo(), Script::connect(Connect::Silent));
+    // The app's first connect learns the addresses, and each has its turn.
+    let app = sim.open(RECORD);
+    sim.send(app, POST);
+    sim.run(SECOND);
+    assert_eq!(sim.received(app), POST);
+    assert!(sim.world.tried().contains(&(SERVER_TOO, 80).into()));
+    assert_eq!(sim.world.open(), 1, "the others were given up");
+    // The second knows them: its own family, then the other, then its own.
+    let before = sim.world.tried().len();
+    let again = sim.open(RECORD);
+    sim.send(again, POST);
+    sim.run(limits::CONNECT_STAGGER.as_micros() as i64 * 3 / 2);
+    let first: SocketAddr = (SERVER, 80).into();
+    assert_eq!(sim.world.tried()[before..], [first, v6()]);
+    sim.run(SECOND);
+    assert_eq!(sim.world.tried()[before..], [first, v6(), (SERVER_TOO, 80).into()]);
+    assert_eq!(sim.received(again), POST);
+    let servers = sim.world.records.iter().filter_map(|r| match r {
+        muzzle::event::Record::Opened(facts) => facts.server,
+        _ => None,
+    });
+    assert_eq!(servers.collect::<Vec<_>>(), [(SERVER_TOO, 80).into(); 2]);
+    for client in [app, again] {
+        sim.clients[client].finish = true;
+    }
+    sim.run(15 * SECOND);
+    sim.assert_clean();
+}
+
+#[test]
+fn a_slow_first_address_wins_where_it_answers_first() {
+    let slow = 400_000;
+    let mut sim = silent_first(Script::echo(), Script::connect(Connect::Silent));
+    sim.world.serve((SERVER, 80), Script { latency_us: slow, ..Script::echo() });
+    sim.world.serve((SERVER_TOO, 80), Script { latency_us: 2 * slow, ..Script::echo() });
+    let app = sim.open(RECORD);
+    sim.send(app, POST);
+    sim.run(5 * SECOND);
+    assert_eq!(sim.received(app), POST);
+    assert_eq!(sim.world.conns[0].received, POST, "the first attempt was not given up");
+    assert_eq!(sim.world.open(), 1);
+}
+
+#[test]
+fn an_app_that_gives_up_takes_all_attempts_along() {
+    let silent = || Script::connect(Connect::Silent);
+    let mut sim = silent_first(silent(), silent());
+    let app = sim.open(RECORD);
+    sim.run(SECOND);
+    assert_eq!((sim.world.open(), sim.engine.flow_count()), (3, 3));
+    sim.clients[app].abort();
+    sim.settle();
+    assert!(sim.world.conns.iter().all(|conn| conn.closed == Some(true)));
+    sim.assert_clean();
+
+    let app = sim.open(RECORD);
+    sim.run(limits::CONNECT_TIMEOUT.as_micros() as i64 + SECOND);
+    assert!(sim.clients[app].unreachable);
+    sim.assert_clean();
+}
