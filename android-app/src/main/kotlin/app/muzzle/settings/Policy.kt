@@ -3,7 +3,10 @@ package app.muzzle.settings
 import org.json.JSONArray
 import org.json.JSONObject
 
-/** The owner's settings as the core's policy (docs/jni.md). [uids] gives the user ids of a package. */
+/**
+ * The owner's settings as the core's policy (docs/jni.md). [uids] gives the user ids of a package. An app
+ * that only an override names is told too: the core knows apps by their user ids.
+ */
 fun OwnerSettings.policy(uids: (String) -> List<Int>): JSONObject =
     JSONObject()
         .put("v", 1)
@@ -14,9 +17,9 @@ fun OwnerSettings.policy(uids: (String) -> List<Int>): JSONObject =
         .put(
             "apps",
             JSONArray(
-                apps.mapNotNull { (name, setting) ->
+                (apps.keys + hosts.mapNotNull { it.packageName }).mapNotNull { name ->
                     uids(name).ifEmpty { null }?.let {
-                        JSONObject().put("package", name).put("uid", JSONArray(it)).put("setting", setting.code)
+                        JSONObject().put("package", name).put("uid", JSONArray(it)).put("setting", settingOf(name).code)
                     }
                 },
             ),
