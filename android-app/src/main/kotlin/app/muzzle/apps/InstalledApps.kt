@@ -2,6 +2,7 @@ package app.muzzle.apps
 
 import android.content.pm.ApplicationInfo
 import android.content.pm.PackageManager
+import android.graphics.drawable.Drawable
 
 /** An app on the phone. */
 data class InstalledApp(
@@ -39,6 +40,14 @@ class InstalledApps(
     fun find(packageName: String): InstalledApp? =
         try {
             describe(packages.getApplicationInfo(packageName, 0))
+        } catch (_: PackageManager.NameNotFoundException) {
+            null
+        }
+
+    /** Null where it is not installed. */
+    fun icon(packageName: String): Drawable? =
+        try {
+            packages.getApplicationIcon(packageName)
         } catch (_: PackageManager.NameNotFoundException) {
             null
         }

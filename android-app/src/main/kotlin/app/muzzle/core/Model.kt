@@ -81,6 +81,20 @@ data class Filter(
             .putOpt("since", since)
             .putOpt("until", until)
             .putOpt("text", text)
+
+    companion object {
+        /** What [json] wrote. */
+        fun of(json: JSONObject) =
+            Filter(
+                json.text("package"),
+                json.text("kind"),
+                json.text("outcome")?.let(Outcome::of),
+                json.text("host"),
+                json.long("since"),
+                json.long("until"),
+                json.text("text"),
+            )
+    }
 }
 
 data class Counts(
@@ -91,6 +105,15 @@ data class Counts(
     val unread: Long = 0,
 ) {
     val total get() = stopped + answered + readable + encrypted + unread
+
+    operator fun plus(other: Counts) =
+        Counts(
+            stopped + other.stopped,
+            answered + other.answered,
+            readable + other.readable,
+            encrypted + other.encrypted,
+            unread + other.unread,
+        )
 
     /** Nothing left the phone. */
     val held get() = stopped + answered
@@ -279,6 +302,8 @@ data class Stop(
     val last: Long,
     val count: Long,
     val id: Long,
+    /** A code of docs/events.md. */
+    val reason: String?,
     val rule: Rule?,
 ) {
     companion object {
@@ -290,6 +315,7 @@ data class Stop(
                 json.optLong("last"),
                 json.optLong("count"),
                 json.optLong("id"),
+                json.optJSONObject("reason")?.text("code"),
                 json.optJSONObject("rule")?.let(Rule::of),
             )
     }

@@ -3,6 +3,7 @@ package app.muzzle.ui
 import android.content.Intent
 import android.os.Bundle
 import android.view.Gravity
+import android.view.Menu
 import android.view.View
 import android.view.ViewGroup
 import android.widget.LinearLayout
@@ -37,6 +38,7 @@ class MainActivity : ScreenActivity() {
         }
         val bar = find<LinearLayout>(R.id.tabs)
         bar.visibility = View.VISIBLE
+        showMenu()
         tabs.forEachIndexed { index, tab -> bar.addView(button(tab, index)) }
         showTools(toolbar)
         if (savedInstanceState == null && !graph.settings.now.firstRunDone) {
@@ -65,6 +67,14 @@ class MainActivity : ScreenActivity() {
         val index = tabs.indexOfFirst { it.page is TimelinePage }
         choose(index)
         return tabs[index].page as TimelinePage
+    }
+
+    private fun showMenu() {
+        toolbar.overflowIcon = getDrawable(R.drawable.ic_more)
+        toolbar.menu.add(Menu.NONE, R.id.menu_identifiers, Menu.NONE, R.string.identifiers).setOnMenuItemClickListener {
+            startActivity(Intent(this, IdentifiersActivity::class.java))
+            true
+        }
     }
 
     private fun choose(index: Int) {

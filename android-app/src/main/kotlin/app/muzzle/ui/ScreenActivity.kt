@@ -15,12 +15,15 @@ import app.muzzle.R
 import app.muzzle.core.Work
 import app.muzzle.graph
 import app.muzzle.settings.Appearance
+import app.muzzle.settings.OwnerSettings
 
 /** A screen: a toolbar, a content that loads, is empty or failed, and a place to undo. */
 abstract class ScreenActivity : Activity() {
     protected val toolbar: Toolbar get() = find(R.id.toolbar)
     private val content: FrameLayout get() = find(R.id.content)
     private val tickets = mutableListOf<Work.Ticket>()
+    val faces by lazy { Faces(this, graph.apps) }
+    val times by lazy { Times(this, graph.clock) }
 
     override fun attachBaseContext(base: Context) = super.attachBaseContext(dressed(base))
 
@@ -108,6 +111,26 @@ abstract class ScreenActivity : Activity() {
             undo()
         }
         place.addView(bar)
+    }
+
+    /** Changes the settings in the background, then says what was done and offers to take it back. */
+    fun change(
+        said: String,
+        done: () -> Unit,
+        change: (OwnerSettings) -> OwnerSettings,
+    ) {
+        fun keep(
+            what: (OwnerSettings) -> OwnerSettings,
+            then: (OwnerSettings) -> Unit,
+        ) = load({ graph.settings.now.also { graph.settings.update(what) } }) {
+            done()
+            then(it)
+        }
+        keep(change) { before ->
+            offerUndo(said) {
+                keep({ it.copy(apps = before.apps, hosts = before.hosts, categories = before.categories) }) {}
+            }
+        }
     }
 
     fun inflate(
