@@ -221,9 +221,18 @@ def test_an_unknown_option_is_refused() -> None:
     assert (done.returncode, "no option is called --fast" in done.stderr) == (2, True)
 
 
-def test_a_release_key_without_its_password_is_refused(tmp_path: Path) -> None:
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "MUZZLE_KEYSTORE": "/nowhere"}
-    command = [ROOT / "scripts/apk", "--libraries-as-they-are"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+def refused(folder: Path, **key: str) -> str:
+    """What scripts/apk says to a release key that cannot be used; it builds nothing then."""
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), **key}
+    done = subprocess.run([ROOT / "scripts/apk"], env=environment, capture_output=True, text=True, timeout=20)
     assert done.returncode == 2
-    assert "MUZZLE_KEYSTORE_PASSWORD" in done.stderr
+    return done.stderr
+
+
+def test_a_release_key_that_cannot_be_used_is_refused_at_once(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    assert "names no file" in refused(tmp_path, MUZZLE_KEYSTORE=str(store))
+    store.touch()
+    assert "MUZZLE_KEYSTORE_PASSWORD" in refused(tmp_path, MUZZLE_KEYSTORE=str(store))
+    password = {"MUZZLE_KEYSTORE_PASSWORD": "secret"}
+    assert "MUZZLE_KEY_ALIAS" in refused(tmp_path, MUZZLE_KEYSTORE=str(store), **password)
