@@ -23,6 +23,8 @@ import java.time.ZoneOffset
 class TestGraph(
     private val app: Application,
     seeded: Boolean = true,
+    /** Changes the copy of the synthetic week before the core opens it. */
+    private val prepare: (File) -> Unit = {},
 ) : Graph(app),
     AutoCloseable {
     override val clock: Clock = Clock.fixed(NOW, ZoneOffset.UTC)
@@ -44,7 +46,7 @@ class TestGraph(
     override val protection = RememberedProtection()
     val db = File(app.filesDir, "muzzle.db")
     override val core: Core by lazy {
-        if (seeded) File(System.getProperty("muzzle.seed")!!).copyTo(db, overwrite = true)
+        if (seeded) File(System.getProperty("muzzle.seed")!!).copyTo(db, overwrite = true).also(prepare)
         Core.open(OpenConfig(db.path, app.cacheDir.path, 35, retentionDays = 0, maxBytes = 0, debug = false), upcalls)
     }
 

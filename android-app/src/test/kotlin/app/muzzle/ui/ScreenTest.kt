@@ -1,14 +1,20 @@
 package app.muzzle.ui
 
 import android.app.Activity
+import android.app.AlertDialog
 import android.graphics.Bitmap
 import android.graphics.Canvas
+import android.os.Bundle
 import android.os.Looper
 import android.view.View
 import android.view.ViewGroup
+import android.widget.EditText
+import android.widget.ListView
 import android.widget.TextView
 import app.muzzle.MuzzleApp
+import app.muzzle.R
 import app.muzzle.TestGraph
+import app.muzzle.settings.policy
 import org.junit.After
 import org.junit.Assert.fail
 import org.junit.Before
@@ -18,7 +24,9 @@ import org.robolectric.RobolectricTestRunner
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.android.controller.ActivityController
+import org.robolectric.shadows.ShadowDialog
 import java.io.File
+import java.time.Duration
 
 /** A screen test over the real core. Names screens by what a person reads on them. */
 @RunWith(RobolectricTestRunner::class)
@@ -79,6 +87,94 @@ abstract class ScreenTest {
                 if (view is ViewGroup) for (n in 0 until view.childCount) yieldAll(visible(view.getChildAt(n)!!))
             }
         }
+
+    /** The screen that was started last, opened. */
+    protected inline fun <reified T : Activity> follow(from: Activity): T {
+        val started = generateSequence { shadowOf(from).nextStartedActivity }
+        val intent = started.firstOrNull { it.component?.className == T::class.java.name } ?: error("the screen was not started")
+        return Robolectric
+            .buildActivity(T::class.java, intent)
+            .setup()
+            .also { settle() }
+            .get()
+    }
+
+    /** Scrolls the list until a row says this. */
+    protected fun scrollTo(
+        activity: Activity,
+        words: String,
+    ) {
+        val list = activity.find<ListView>(R.id.list)
+        var at = 0
+        while (texts(activity).none { words in it }) {
+            check(at < list.adapter.count) { "no row says \"$words\"" }
+            list.setSelection(at)
+            settle()
+            at += maxOf(1, list.childCount - 1)
+        }
+    }
+
+    /** The row of a list, seen now, that has this text. */
+    protected fun row(
+        activity: Activity,
+        words: String,
+    ): View {
+        val list = activity.find<ListView>(R.id.list)
+        return (0 until list.childCount).map { list.getChildAt(it)!! }.firstOrNull { row -> texts(row).any { words in it } }
+            ?: error("no row says \"$words\": ${texts(activity)}")
+    }
+
+    /** Touches what has this text within a view. */
+    protected fun tapIn(
+        view: View,
+        words: String,
+    ) {
+        val hit = visible(view).firstOrNull { it is TextView && it.text.toString() == words } ?: error("no \"$words\" in ${texts(view)}")
+        check(generateSequence(hit) { it.parent as? View }.first { it.isClickable }.performClick()) { "\"$words\" does nothing" }
+        settle()
+    }
+
+    /** Chooses a line of the dialog that is open. */
+    protected fun choose(words: String) {
+        val dialog = ShadowDialog.getLatestDialog() as AlertDialog
+        val lines = dialog.listView.adapter
+        val at = (0 until lines.count).firstOrNull { lines.getItem(it).toString() == words } ?: error("no \"$words\" to choose")
+        shadowOf(dialog).clickOnItem(at)
+        settle()
+    }
+
+    /** Types, and lets the typing rest. */
+    protected fun type(
+        activity: Activity,
+        words: String,
+    ) {
+        activity.find<EditText>(R.id.search).setText(words)
+        shadowOf(Looper.getMainLooper()).idleFor(Duration.ofSeconds(1))
+    }
+
+    /** The screen as it comes back after a rotation, or after the system ended the process. */
+    protected inline fun <reified T : Activity> revive(controller: ActivityController<T>): T {
+        val state = Bundle()
+        val intent = controller.get().intent
+        controller.pause().saveInstanceState(state).stop().destroy()
+        return Robolectric
+            .buildActivity(T::class.java, intent)
+            .setup(state)
+            .also { settle() }
+            .get()
+    }
+
+    /** What the core does now with a host, for an app. */
+    protected fun decision(
+        host: String,
+        packageName: String,
+    ) = graph.core
+        .host(host, graph.apps.uids(packageName).single())
+        .decision
+        ?.verdict
+
+    /** As the service does: each change of the settings reaches the core at once. */
+    protected fun obey() = graph.settings.listen { graph.core.setPolicy(it.policy(graph.apps::uids)) }
 
     /** Draws the screen into the folder of pictures. */
     protected fun picture(
