@@ -9,6 +9,8 @@ import app.muzzle.core.NativeCore
 import app.muzzle.core.OpenConfig
 import app.muzzle.core.Work
 import app.muzzle.service.Protection
+import app.muzzle.service.ServiceProtection
+import app.muzzle.service.SystemUpcalls
 import app.muzzle.settings.SettingsStore
 import java.io.File
 import java.time.Clock
@@ -33,8 +35,14 @@ open class Graph(
     open val work by lazy { Work() }
     open val settings by lazy { SettingsStore(File(app.filesDir, "settings.json")) }
     open val apps by lazy { InstalledApps(app.packageManager, app.packageName) }
-    open val upcalls: NativeCore.Upcalls by lazy { TODO("made by the service") }
-    open val protection: Protection by lazy { TODO("made by the service") }
+    open val upcalls: NativeCore.Upcalls by lazy { SystemUpcalls(app) { guard.coreEnded() } }
+
+    /** What the service works for. The first to ask, on the main thread, takes up what was wanted before. */
+    open val guard by lazy { ServiceProtection(app, this) }
+    open val protection: Protection get() = guard
+
+    /** From here on protection listens to the owner's choices. */
+    fun wake(): Protection = protection
 
     /** Throws [CoreException] each time it is asked for and cannot be opened. Reads the disk. */
     open val core: Core

@@ -1,5 +1,6 @@
 package app.muzzle
 
+import android.Manifest
 import android.app.Application
 import android.content.pm.ApplicationInfo
 import android.content.pm.PackageInfo
@@ -11,6 +12,7 @@ import app.muzzle.service.Protection
 import app.muzzle.service.ProtectionState
 import app.muzzle.service.Trouble
 import org.robolectric.Shadows.shadowOf
+import org.robolectric.shadows.ShadowVpnService
 import java.io.File
 import java.time.Clock
 import java.time.Instant
@@ -51,6 +53,8 @@ class TestGraph(
     }
 
     init {
+        ShadowVpnService.setPrepareResult(null)
+        shadowOf(app).grantPermissions(Manifest.permission.POST_NOTIFICATIONS)
         APPS.forEach { (name, uid, label) -> install(name, uid, label) }
     }
 

@@ -2,8 +2,13 @@ package app.muzzle.ui
 
 import android.content.Context
 import android.content.Intent
+import android.os.PowerManager
+import android.os.UserManager
+import android.provider.Settings
+import app.muzzle.Graph
 import app.muzzle.R
 import app.muzzle.core.Core
+import app.muzzle.service.privateDnsName
 import java.text.DateFormat
 import java.util.Date
 
@@ -16,6 +21,23 @@ data class Attention(
     /** Where it is put right; null where there is nothing to do any more. */
     val fix: Intent? = null,
 )
+
+/** All that is true now and that the owner did not hide. Reads the disk. */
+fun attentionOf(
+    context: Context,
+    graph: Graph,
+): List<Attention> {
+    val all =
+        listOfNotNull(
+            storeTrouble(context, graph.core),
+            settingsTrouble(context, graph),
+            privateDns(context),
+            batteryLimit(context),
+            otherUsers(context),
+        ) + gapsOf(context, graph.core, graph.clock.millis())
+    val hidden = graph.settings.now.dismissed
+    return all.filter { it.code !in hidden }
+}
 
 /** Times without protection in the last day. */
 fun gapsOf(
@@ -32,5 +54,63 @@ fun gapsOf(
             context.getString(R.string.attention_gap_text, format.format(Date(gap.start)), end),
         )
     }
+
+private fun privateDns(context: Context): Attention? {
+    val provider = privateDnsName(context) ?: return null
+    return Attention(
+        "private-dns",
+        context.getString(R.string.attention_private_dns),
+        context.getString(R.string.attention_private_dns_text, provider),
+        Intent(Settings.ACTION_WIRELESS_SETTINGS),
+    )
+}
+
+private fun batteryLimit(context: Context): Attention? {
+    val power = context.getSystemService(PowerManager::class.java) ?: return null
+    if (power.isIgnoringBatteryOptimizations(context.packageName)) return null
+    return Attention(
+        "battery",
+        context.getString(R.string.attention_battery),
+        context.getString(R.string.attention_battery_text),
+        Intent(Settings.ACTION_IGNORE_BATTERY_OPTIMIZATION_SETTINGS),
+    )
+}
+
+/** Dual apps and a work profile are users of their own; a second space does not show here. */
+private fun otherUsers(context: Context): Attention? {
+    val users = context.getSystemService(UserManager::class.java)?.userProfiles?.size ?: 1
+    if (users < 2) return null
+    return Attention(
+        "other-users",
+        context.getString(R.string.attention_other_users),
+        context.getString(R.string.attention_other_users_text),
+    )
+}
+
+private fun storeTrouble(
+    context: Context,
+    core: Core,
+): Attention? {
+    val state = core.snapshot().store
+    if (state == "good") return null
+    return Attention(
+        "store-$state",
+        context.getString(R.string.attention_store),
+        context.getString(if (state == "full") R.string.attention_store_full_text else R.string.attention_store_text, state),
+        if (state == "full") Intent(Settings.ACTION_INTERNAL_STORAGE_SETTINGS) else null,
+    )
+}
+
+private fun settingsTrouble(
+    context: Context,
+    graph: Graph,
+): Attention? {
+    val aside = graph.settings.putAside ?: return null
+    return Attention(
+        "settings-unreadable",
+        context.getString(R.string.attention_settings),
+        context.getString(R.string.attention_settings_text, aside.name),
+    )
+}
 
 const val DAY_MS = 86_400_000L

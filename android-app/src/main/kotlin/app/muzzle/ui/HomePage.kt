@@ -54,9 +54,7 @@ class HomePage(
     private fun read(): Loaded {
         val days = (DAYS - 1 downTo 0).map { midnight(it) }
         val bars = graph.core.chart(days + midnight(-1))
-        val hidden = graph.settings.now.dismissed
-        val attention = gapsOf(main, graph.core, graph.clock.millis()).filter { it.code !in hidden }
-        return Loaded(bars, graph.core.kinds(days.first()), attention)
+        return Loaded(bars, graph.core.kinds(days.first()), attentionOf(main, graph))
     }
 
     /** Midnight some days ago, milliseconds. */
@@ -88,7 +86,7 @@ class HomePage(
                 action.act(R.string.resume) { graph.protection.resume() }
                 second.act(R.string.stop) { graph.protection.stop() }
             }
-            else -> action.act(R.string.turn_on) { graph.protection.start() }
+            else -> action.act(R.string.turn_on) { main.grant.turnOn() }
         }
     }
 

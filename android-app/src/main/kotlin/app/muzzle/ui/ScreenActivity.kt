@@ -2,6 +2,7 @@ package app.muzzle.ui
 
 import android.app.Activity
 import android.content.Context
+import android.content.Intent
 import android.content.res.Configuration
 import android.os.Bundle
 import android.view.LayoutInflater
@@ -21,6 +22,7 @@ import app.muzzle.settings.OwnerSettings
 abstract class ScreenActivity : Activity() {
     protected val toolbar: Toolbar get() = find(R.id.toolbar)
     private val content: FrameLayout get() = find(R.id.content)
+    val grant by lazy { Grant(this) }
     private val tickets = mutableListOf<Work.Ticket>()
     val faces by lazy { Faces(this, graph.apps) }
     val times by lazy { Times(this, graph.clock) }
@@ -30,7 +32,20 @@ abstract class ScreenActivity : Activity() {
     override fun onCreate(savedInstanceState: Bundle?) {
         super.onCreate(savedInstanceState)
         setContentView(R.layout.screen)
+        graph.wake()
     }
+
+    override fun onActivityResult(
+        requestCode: Int,
+        resultCode: Int,
+        data: Intent?,
+    ) = grant.activityAnswered(requestCode, resultCode)
+
+    override fun onRequestPermissionsResult(
+        requestCode: Int,
+        permissions: Array<String>,
+        grantResults: IntArray,
+    ) = grant.permissionAnswered(requestCode)
 
     override fun onDestroy() {
         tickets.forEach { it.cancel() }
