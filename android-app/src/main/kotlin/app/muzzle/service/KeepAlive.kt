@@ -47,7 +47,15 @@ class KeepAlive(
     private fun alwaysOn(): KeepState =
         try {
             val app = Settings.Secure.getString(context.contentResolver, ALWAYS_ON_APP)
-            if (app == context.packageName) KeepState.DONE else if (Build.VERSION.SDK_INT < TOLD_BELOW) KeepState.OPEN else KeepState.UNKNOWN
+            if (app ==
+                context.packageName
+            ) {
+                KeepState.DONE
+            } else if (Build.VERSION.SDK_INT < TOLD_BELOW) {
+                KeepState.OPEN
+            } else {
+                KeepState.UNKNOWN
+            }
         } catch (_: SecurityException) {
             KeepState.UNKNOWN
         }

@@ -7,8 +7,8 @@ import android.widget.Toast
 import app.muzzle.R
 import app.muzzle.graph
 import app.muzzle.service.KeepAlive
-import app.muzzle.service.KeepStep
 import app.muzzle.service.KeepState
+import app.muzzle.service.KeepStep
 
 /** Leads through what keeps the phone from ending Muzzle. */
 class KeepAliveActivity : ScreenActivity() {
@@ -44,7 +44,7 @@ class KeepAliveActivity : ScreenActivity() {
     ) {
         text(getString(step.title), R.style.Text_Title)
         small(getString(step.text))
-        val done = state == KeepState.DONE || state == KeepState.UNKNOWN && said
+        val done = state == KeepState.DONE || (state == KeepState.UNKNOWN && said)
         val icon = if (done) R.drawable.ic_answered else R.drawable.ic_gap
         val line = status(getString(words(state, said)))
         line.setCompoundDrawablesRelativeWithIntrinsicBounds(icon, 0, 0, 0)

@@ -107,7 +107,18 @@ class SettingsActivity : ScreenActivity() {
         card {
             store?.let { small(getString(R.string.log_now, number(it.events), size(it.bytes))) }
             choices(
-                DAYS.map { Option(it, if (it == 0) getString(R.string.keep_ever) else resources.getQuantityString(R.plurals.keep_days, it, it)) },
+                DAYS.map {
+                    Option(
+                        it,
+                        if (it ==
+                            0
+                        ) {
+                            getString(R.string.keep_ever)
+                        } else {
+                            resources.getQuantityString(R.plurals.keep_days, it, it)
+                        },
+                    )
+                },
                 now.retentionDays,
             ) { days -> keepLog { it.copy(retentionDays = days) } }
         }

@@ -9,9 +9,9 @@ import app.muzzle.core.Filter
 import app.muzzle.core.Reach
 import app.muzzle.export.ExportProvider
 import app.muzzle.service.KeepAlive
-import app.muzzle.service.ProtectionState
-import app.muzzle.service.KeepStep
 import app.muzzle.service.KeepState
+import app.muzzle.service.KeepStep
+import app.muzzle.service.ProtectionState
 import app.muzzle.settings.OwnerSettings
 import app.muzzle.settings.badAddress
 import app.muzzle.settings.readBackup
@@ -100,7 +100,9 @@ class ToolsTest : ScreenTest() {
         val screen = open<SettingsActivity>().get()
         val resolver = screen.contentResolver
         val place = Uri.parse("content://somewhere/backup")
-        shadowOf(resolver).registerInputStream(place, ByteArrayInputStream(OwnerSettings(retentionDays = 3).json().toString().toByteArray()))
+        shadowOf(
+            resolver,
+        ).registerInputStream(place, ByteArrayInputStream(OwnerSettings(retentionDays = 3).json().toString().toByteArray()))
         assertEquals(3, resolver.readBackup(place).retentionDays)
         val bad = listOf("", "{}", "[1]", "{\"v\":1,\"retention_days\":-4}", "{\"v\":99}", "x".repeat(2 shl 20))
         for (text in bad) {
