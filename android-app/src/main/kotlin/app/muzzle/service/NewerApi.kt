@@ -1,5 +1,6 @@
 package app.muzzle.service
 
+import android.annotation.TargetApi
 import android.app.Notification
 import android.app.PendingIntent
 import android.app.Service
@@ -21,9 +22,11 @@ object NewerApi {
     val collapsesByPendingIntent get() = Build.VERSION.SDK_INT >= Build.VERSION_CODES.UPSIDE_DOWN_CAKE
 
     /** 28 and later. */
+    @TargetApi(Build.VERSION_CODES.P)
     fun privateDnsName(properties: LinkProperties): String? = properties.privateDnsServerName
 
     /** 29 and later: the user id, or a negative number. */
+    @TargetApi(Build.VERSION_CODES.Q)
     fun owner(
         connectivity: ConnectivityManager,
         protocol: Int,
@@ -32,11 +35,13 @@ object NewerApi {
     ): Int = connectivity.getConnectionOwnerUid(protocol, source, destination)
 
     /** 29 and later: a VPN counts as metered unless it says that it is not. */
+    @TargetApi(Build.VERSION_CODES.Q)
     fun followMetered(builder: VpnService.Builder) {
         builder.setMetered(false)
     }
 
     /** 34 and later. */
+    @TargetApi(Build.VERSION_CODES.UPSIDE_DOWN_CAKE)
     fun startSpecialUse(
         service: Service,
         id: Int,
@@ -44,6 +49,7 @@ object NewerApi {
     ) = service.startForeground(id, notification, ServiceInfo.FOREGROUND_SERVICE_TYPE_SPECIAL_USE)
 
     /** 34 and later. */
+    @TargetApi(Build.VERSION_CODES.UPSIDE_DOWN_CAKE)
     fun collapse(
         tile: TileService,
         intent: PendingIntent,
