@@ -40,7 +40,8 @@ def test_a_refusing_collector_resets_connections(bare_lab: Lab) -> None:
         answer = bare_lab.curl(OFF, "http://sa.api.intl.miui.com/sa")
     finally:
         bare_lab.collector.refuse = False
-    assert answer.returncode == 56, answer
+    # The reset may come before Muzzle has looked at the connection: then the app is refused.
+    assert answer.returncode in (7, 56), answer
 
 
 def test_names_resolve_over_ipv4_and_ipv6_and_aliases(bare_lab: Lab) -> None:
