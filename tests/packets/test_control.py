@@ -40,7 +40,7 @@ def test_a_refusing_collector_resets_connections(bare_lab: Lab) -> None:
         answer = bare_lab.curl(OFF, "http://sa.api.intl.miui.com/sa")
     finally:
         bare_lab.collector.refuse = False
-    # The reset may come before Muzzle has looked at the connection: then the app is refused.
+    # The reset may come before curl has looked at its connection, which then counts as refused.
     assert answer.returncode in (7, 56), answer
 
 
