@@ -39,8 +39,8 @@ def bare_lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
 
 @pytest.fixture(scope="module")
 def lab(request: pytest.FixtureRequest, bare_lab: Lab) -> Lab:
-    """The same with `muzzle run`, under the file's POLICY."""
-    bare_lab.start_muzzle(request.module.POLICY)
+    """The same with `muzzle run`, under the file's POLICY and with its OPTIONS."""
+    bare_lab.start_muzzle(request.module.POLICY, extra=getattr(request.module, "OPTIONS", ()))
     return bare_lab
 
 

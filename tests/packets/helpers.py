@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from pathlib import Path
 from typing import Any, Callable
@@ -15,11 +16,26 @@ STORED_WITHIN = 10
 SETTLED_AFTER = 1.5
 CLIENT = Path(__file__).parent / "tcp_client.py"
 
+# Options of `muzzle run` for everything that the phone sends.
+DEEP = ("--reach", "deep")
+
 Event = dict[str, Any]
 
 
 def database(lab: Lab) -> Path:
     return lab.directory / "muzzle.db"
+
+
+def certificate(lab: Lab) -> tuple[Path, Path]:
+    """A key and a certificate of its own for a server of the lab."""
+    key, chain = lab.directory / "key.pem", lab.directory / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=x"]
+        + ["-keyout", str(key), "-out", str(chain)],
+        check=True,
+        capture_output=True,
+    )
+    return key, chain
 
 
 def events(lab: Lab, wanted: int, match: Callable[[Event], bool], file: Path | None = None) -> list[Event]:

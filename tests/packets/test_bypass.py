@@ -7,11 +7,12 @@ import threading
 from typing import Any, Iterator
 
 import pytest
-from helpers import Event, events, of_app
+from helpers import DEEP, Event, events, of_app
 from lab import network, policy, resolver
 from lab.lab import BLOCKED, CAPTURED, OFF, RECORDED, App, Lab
 
 POLICY = policy.text()
+OPTIONS = DEEP
 # Both are in signatures/resolvers.csv; the servers here only count who comes.
 DOH, DOH_NAME = "8.8.8.8", "dns.google"
 HTTPDNS = "203.107.1.65"
@@ -62,12 +63,6 @@ class Counting:
     def close(self) -> None:
         for one in self.open:
             one.close()
-
-
-@pytest.fixture(scope="module")
-def lab(bare_lab: Lab) -> Lab:
-    bare_lab.start_muzzle(POLICY, extra=("--reach", "deep"))
-    return bare_lab
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
-from helpers import database, events, of_app, tcp
+from helpers import DEEP, certificate, database, events, of_app, tcp
 from lab import network, odd, policy, resolver, web
 from lab.lab import BLOCKED, CAPTURED, OFF, RECORDED, App, Lab
 
 QUIC_HOST = "example.com"  # The name in the datagram of RFC 9001, Appendix A.2.
 POLICY = policy.text(hosts=[(QUIC_HOST, "block")], host_apps=[(QUIC_HOST, RECORDED.package, "record")])
+OPTIONS = DEEP
 INITIAL = Path(__file__).resolve().parents[2] / "rust-core/tests/data/quic/rfc9001-a2.bin"
 LISTED = resolver.COLLECTED[0]
 TLS = 443
@@ -21,24 +22,12 @@ LARGE = 20_000_000
 
 
 @pytest.fixture(scope="module")
-def lab(bare_lab: Lab) -> Lab:
-    bare_lab.start_muzzle(POLICY, extra=("--reach", "deep"))
-    return bare_lab
-
-
-@pytest.fixture(scope="module")
 def tls_server(bare_lab: Lab) -> Iterator[None]:
     """A TLS server at the collector's address; it serves one page for every name."""
-    key, certificate = bare_lab.directory / "key.pem", bare_lab.directory / "certificate.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=x"]
-        + ["-keyout", str(key), "-out", str(certificate)],
-        check=True,
-        capture_output=True,
-    )
+    key, chain = certificate(bare_lab)
     server = bare_lab.internet.start(
         ["openssl", "s_server", "-accept", f"{network.COLLECTOR4}:{TLS}", "-quiet", "-www"]
-        + ["-key", str(key), "-cert", str(certificate)],
+        + ["-key", str(key), "-cert", str(chain)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -6,19 +6,14 @@ import re
 import subprocess
 
 import pytest
-from helpers import events
+from helpers import DEEP, events
 from lab import network, policy, resolver
 from lab.lab import BLOCKED, Lab
 
 RECORDED_HOST = resolver.COLLECTED[1]
 LISTED = resolver.COLLECTED[0]
 POLICY = policy.text(hosts=[(RECORDED_HOST, "record")])
-
-
-@pytest.fixture(scope="module")
-def lab(bare_lab: Lab) -> Lab:
-    bare_lab.start_muzzle(POLICY, extra=("--reach", "deep"))
-    return bare_lab
+OPTIONS = DEEP
 
 
 def ping(lab: Lab, to: str, *more: str, count: int = 3) -> subprocess.CompletedProcess:

@@ -8,39 +8,28 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
-from helpers import events, of_app
+from helpers import DEEP, certificate, events, of_app
 from lab import network, policy
 from lab.lab import BLOCKED, OFF, RECORDED, App, Lab
 
 LISTED = "data.mistat.xiaomi.com"
 FREE = "quic.example.net"
 POLICY = policy.text()
+OPTIONS = DEEP
 PEER = Path(__file__).parent / "quic_peer.py"
 SIZE = 300_000
 ADDRESSES = [network.FILES4] + ([network.FILES6] if network.has_ipv6() else [])
 
 
 @pytest.fixture(scope="module")
-def lab(bare_lab: Lab) -> Lab:
-    bare_lab.start_muzzle(POLICY, extra=("--reach", "deep"))
-    return bare_lab
-
-
-@pytest.fixture(scope="module")
 def connections(bare_lab: Lab) -> Iterator[Path]:
     """Servers at both addresses; the file has a line for each connection that they accepted."""
-    key, certificate = bare_lab.directory / "key.pem", bare_lab.directory / "certificate.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=x"]
-        + ["-keyout", str(key), "-out", str(certificate)],
-        check=True,
-        capture_output=True,
-    )
+    key, chain = certificate(bare_lab)
     log = bare_lab.directory / "quic.log"
     log.touch()
     servers = []
     for address in ADDRESSES:
-        command = bare_lab.program(PEER, "serve", address, str(certificate), str(key), str(log))
+        command = bare_lab.program(PEER, "serve", address, str(chain), str(key), str(log))
         server = bare_lab.internet.start(command, stdout=subprocess.PIPE, text=True)
         assert server.stdout.readline() == "ready\n"
         servers.append(server)
