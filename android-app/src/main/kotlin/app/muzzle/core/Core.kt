@@ -8,12 +8,12 @@ import org.json.JSONObject
  * Queries read the disk: not for the main thread.
  */
 class Core(private val handle: Long) : AutoCloseable {
-    fun snapshot(): Snapshot = Snapshot.of(JSONObject(NativeCore.snapshot(handle)))
+    /** good, full, read-only, locked, corrupt, failed or closed. */
+    fun storeState(): String = JSONObject(NativeCore.snapshot(handle)).optJSONObject("store")?.optString("state") ?: ""
 
-    /** Choices that contradict themselves or would break something, in the core's words. */
-    fun setPolicy(policy: JSONObject): List<PolicyWarning> =
-        JSONObject(NativeCore.setPolicy(handle, policy.versioned().toString()))
-            .list("warnings", PolicyWarning::of)
+    fun setPolicy(policy: JSONObject) {
+        NativeCore.setPolicy(handle, policy.versioned().toString())
+    }
 
     /** The descriptor belongs to the core from here on. */
     fun attachTun(
@@ -34,15 +34,6 @@ class Core(private val handle: Long) : AutoCloseable {
 
     fun networkChanged(resolvers: List<String>) =
         NativeCore.onNetworkChanged(handle, JSONObject().put("resolvers", JSONArray(resolvers)).versioned().toString())
-
-    fun loadLists(fds: IntArray): JSONObject = JSONObject(NativeCore.loadSignatures(handle, fds))
-
-    /** Waits for events after [afterId]; empty when the time is over. */
-    fun nextEvents(
-        afterId: Long,
-        max: Int,
-        timeoutMs: Int,
-    ): Rows = Rows.of(JSONObject(NativeCore.nextEvents(handle, afterId, max, timeoutMs)))
 
     /** Newest first; [beforeId] is the last row of the page before. */
     fun events(

@@ -176,15 +176,6 @@ data class EventRow(
     }
 }
 
-data class Rows(
-    val last: Long,
-    val rows: List<EventRow>,
-) {
-    companion object {
-        fun of(json: JSONObject) = Rows(json.getLong("last"), json.list("rows", EventRow::of))
-    }
-}
-
 data class Server(
     val addr: String?,
     val country: String?,
@@ -435,53 +426,6 @@ data class ExportSize(
 ) {
     companion object {
         fun of(json: JSONObject) = ExportSize(json.optLong("events"), json.optLong("bytes"))
-    }
-}
-
-data class PolicyWarning(
-    val code: String,
-    val host: String?,
-    val packageName: String?,
-    val sideEffect: String?,
-) {
-    companion object {
-        fun of(json: JSONObject) =
-            PolicyWarning(
-                json.getString("code"),
-                json.text("host"),
-                json.text("package"),
-                json.text("side_effect"),
-            )
-    }
-}
-
-data class Snapshot(
-    val uptimeMs: Long,
-    val lastId: Long,
-    /** detached, running or ended. */
-    val plane: String,
-    val planeError: String?,
-    val flows: Int,
-    /** good, full, read-only, locked, corrupt, failed or closed. */
-    val store: String,
-    val storeDropped: Long,
-    val lists: List<HostList>,
-) {
-    companion object {
-        fun of(json: JSONObject): Snapshot {
-            val plane = json.optJSONObject("plane") ?: JSONObject()
-            val store = json.optJSONObject("store") ?: JSONObject()
-            return Snapshot(
-                json.optLong("uptime_ms"),
-                json.optLong("last_id"),
-                plane.optString("state"),
-                plane.text("error"),
-                plane.optInt("flows"),
-                store.optString("state"),
-                store.optLong("dropped"),
-                json.list("lists", HostList::of),
-            )
-        }
     }
 }
 

@@ -91,7 +91,7 @@ private fun storeTrouble(
     context: Context,
     core: Core,
 ): Attention? {
-    val state = core.snapshot().store
+    val state = core.storeState()
     if (state == "good") return null
     return Attention(
         "store-$state",

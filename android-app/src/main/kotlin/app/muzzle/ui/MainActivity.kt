@@ -70,7 +70,6 @@ class MainActivity : ScreenActivity() {
     }
 
     private fun showMenu() {
-        toolbar.overflowIcon = getDrawable(R.drawable.ic_more)
         toolbar.menu.add(Menu.NONE, R.id.menu_identifiers, Menu.NONE, R.string.identifiers).setOnMenuItemClickListener {
             startActivity(Intent(this, IdentifiersActivity::class.java))
             true
