@@ -4,7 +4,6 @@ use crate::decode::json::{self, Budget, Flat, Leaf};
 use crate::decode::{DecodedEvent, app_hint, fields, problem, unpack};
 use crate::event::{ProblemCode, Protocol, Time};
 use crate::limits;
-use serde_json::value::RawValue;
 
 /// Every `type` of an event.
 pub(super) const TYPES: &[&str] = &[
@@ -23,15 +22,15 @@ pub(super) const TYPES: &[&str] = &[
 ];
 
 /// The members of one event.
-pub(super) struct Members<'a>(pub(super) &'a [(String, &'a RawValue)]);
+pub(super) struct Members<'a>(pub(super) &'a [(String, &'a str)]);
 
 impl Members<'_> {
-    fn get(&self, name: &str) -> Option<&RawValue> {
-        self.0.iter().find(|(n, _)| n == name).map(|(_, raw)| *raw)
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(n, _)| n == name).map(|(_, text)| *text)
     }
 
     fn text(&self, name: &str) -> Option<String> {
-        self.get(name).and_then(json::string)
+        self.get(name).and_then(json::unquote)
     }
 
     pub(super) fn is_event(&self) -> bool {
@@ -61,16 +60,16 @@ impl Members<'_> {
         let own = self.text("event").filter(|_| kind.is_empty() || kind == "track");
         let name = own.or(Some(kind).filter(|k| !k.is_empty()));
         let name = name.map(|n| json::cut(&n, limits::FIELD_PATH).to_owned());
-        for (key, raw) in self.0 {
-            flat.add(budget, key, key, raw);
+        for (key, text) in self.0 {
+            flat.add_text(budget, key, key, text);
         }
         finish(name, event_time, flat, extras, budget)
     }
 
     /// Milliseconds since 1970, as a number or as its digits in quotes.
     fn time(&self, name: &str, flat: &mut Flat) -> Option<Time> {
-        let raw = self.get(name)?;
-        let digits = json::string(raw).unwrap_or_else(|| raw.get().to_owned());
+        let text = self.get(name)?;
+        let digits = json::unquote(text).unwrap_or_else(|| text.to_owned());
         let time = digits.parse().ok().and_then(Time::from_ms);
         if time.is_none() {
             flat.problems.push(problem(ProblemCode::Malformed, name));
@@ -86,19 +85,18 @@ impl Members<'_> {
         budget: &mut Budget,
     ) -> DecodedEvent {
         let event_time = self.time("flush_time", &mut flat);
-        for (key, raw) in self.0 {
+        for (key, text) in self.0 {
             if !matches!(key.as_str(), "payloads" | "payload") {
-                flat.add(budget, key, key, raw);
+                flat.add_text(budget, key, key, text);
                 continue;
             }
             flat.problems.push(problem(ProblemCode::Encrypted, key));
-            let single = || json::Parts { items: vec![*raw], problem: None };
-            let list = raw.get().starts_with('[');
-            let parts =
-                if list { json::items(raw.get(), limits::FIELDS_PER_EVENT) } else { single() };
+            let single = || json::Parts { items: vec![*text], problem: None };
+            let list = text.starts_with('[');
+            let parts = if list { json::items(text, limits::FIELDS_PER_EVENT) } else { single() };
             for (place, item) in parts.items.iter().enumerate() {
                 let path = if list { format!("{key}.{place}") } else { key.clone() };
-                let packed = json::string(item).map(|text| unpack::base64(&text));
+                let packed = json::unquote(item).map(|text| unpack::base64(&text));
                 match packed {
                     Some(packed) if packed.error.is_none() => {
                         let size = packed.bytes.len().to_string();

@@ -13,9 +13,8 @@ use super::{Decoded, DecodedEvent, Input, problem};
 use crate::event::{Check, Problem, ProblemCode, Protocol, State};
 use crate::limits;
 use event::Members;
-use serde_json::value::RawValue;
 
-const DECODER: &str = "sensors/1";
+const DECODER: &str = "sensors/2";
 
 /// Parameters that carry or describe the payload; the others are shown as fields.
 const CARRIERS: &[&str] = &["data_list", "data", "gzip", "crc", "ext"];
@@ -198,8 +197,8 @@ impl Carrier<'_> {
         let count = parts.items.len();
         let mut rest = text.get(1..).unwrap_or_default();
         for (place, item) in parts.items.into_iter().enumerate() {
-            contents.event(item.get(), &format!("{}.{place}", self.name), &extras, &mut budget);
-            rest = after(text, item);
+            contents.event(item, &format!("{}.{place}", self.name), &extras, &mut budget);
+            rest = text.get(json::end_of(item, text)..).unwrap_or_default();
         }
         match parts.problem {
             // The event that broke off may have said something before.
@@ -244,12 +243,6 @@ impl Carrier<'_> {
 }
 
 const BETWEEN: [char; 5] = [',', ' ', '\t', '\r', '\n'];
-
-/// The text behind an item that lies within it.
-fn after<'a>(text: &'a str, item: &RawValue) -> &'a str {
-    let end = (item.get().as_ptr().addr() + item.get().len()).wrapping_sub(text.as_ptr().addr());
-    text.get(end..).unwrap_or_default()
-}
 
 fn is_json(bytes: &[u8]) -> bool {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
