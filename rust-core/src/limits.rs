@@ -152,6 +152,8 @@ pub const WIRE_DEPTH: usize = 16;
 pub const PARTS: usize = 64;
 /// Pairs taken from one form or query string.
 pub const FORM_PAIRS: usize = 512;
+/// Longest first name of a body that is read as a form, bytes.
+pub const FORM_NAME: usize = 256;
 /// Content codings undone on one body.
 pub const CONTENT_CODINGS: usize = 4;
 

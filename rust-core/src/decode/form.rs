@@ -28,6 +28,17 @@ impl Form {
         form
     }
 
+    /// Of a body: empty where its first name is none that anybody would send. Bodies of other formats
+    /// are not searched for `&`.
+    pub fn of_body(body: &[u8]) -> Self {
+        let start = body.iter().position(|&b| b != b'&').unwrap_or(body.len());
+        let name = body.get(start..).unwrap_or_default();
+        let end = name.iter().take(limits::FORM_NAME).position(|&b| b == b'=' || b == b'&');
+        let name = name.get(..end.unwrap_or(0)).unwrap_or_default();
+        let fits = |b: &u8| b.is_ascii_graphic() && !b"{[<\"".contains(b);
+        if end.is_some() && name.iter().all(fits) { Self::parse(body) } else { Self::default() }
+    }
+
     /// The query of a request target, `/sa?project=x` or `http://host/sa?project=x`.
     pub fn of_target(target: &str) -> Self {
         let target = target.split('#').next().unwrap_or_default();
@@ -110,6 +121,19 @@ mod tests {
         assert_eq!(pairs("a+b=c%2Bd%20e"), owned(&[("a b", "c+d e")]));
         assert_eq!(pairs("%E5%A4%a9=%zz%4&x=%"), owned(&[("天", "%zz%4"), ("x", "%")]));
         assert_eq!(pairs("a=%ff%00"), owned(&[("a", "\u{fffd}\0")]));
+    }
+
+    #[test]
+    fn a_body_that_does_not_begin_with_a_name_is_no_form() {
+        for form in ["a=b", "&&a=b", "=b", "data%5Flist=x&y=z", "a&b=c"] {
+            assert_eq!(Form::of_body(form.as_bytes()), Form::parse(form.as_bytes()), "{form}");
+            assert_ne!(Form::of_body(form.as_bytes()), Form::default(), "{form}");
+        }
+        let long = format!("{}=b", "a".repeat(limits::FORM_NAME));
+        for other in ["", "a", "{\"a\":\"b=c&d\"}", "<p a=b>", "a word = b", "\u{1f}\u{8b}=", &long]
+        {
+            assert_eq!(Form::of_body(other.as_bytes()), Form::default(), "{other}");
+        }
     }
 
     #[test]

@@ -9,12 +9,12 @@ use super::json::{Budget, Flat, Leaf};
 use super::protobuf::{Fields, Value};
 use super::report::is_json;
 use super::unpack::{self, UnpackError, Unpacked};
-use super::{Decoded, DecodedEvent, Input, app_hint, fields, ids, lz, multipart};
-use crate::event::{Kind, ProblemCode, Protocol, State};
+use super::{Decoded, DecodedEvent, Input, app_hint, fields, ids, kinds, lz, multipart};
+use crate::event::{Field, Kind, ProblemCode, Protocol, State};
 use crate::limits;
 use std::collections::BTreeMap;
 
-const DECODER: &str = "generic/1";
+const DECODER: &str = "generic/2";
 
 /// Shortest text that is tried as base64.
 const BASE64_TEXT: usize = 16;
@@ -35,7 +35,8 @@ pub(super) fn decode(input: &Input<'_>) -> Option<Decoded> {
     let (fields, ids) = fields(Protocol::Unknown, "", unwrap.flat.leaves);
     let mut event = DecodedEvent { app_hint: hint, fields, ids, ..DecodedEvent::default() };
     ids::add_within(&mut event);
-    let telling = event.fields.iter().any(|f| f.kind != Kind::Other) || !event.ids.is_empty();
+    let telling = |f: &Field| f.kind != Kind::Other || kinds::is_web_address(&f.value);
+    let telling = event.fields.iter().any(telling) || !event.ids.is_empty();
     for problem in unwrap.flat.problems {
         if !event.problems.contains(&problem) {
             event.problems.push(problem);
@@ -236,11 +237,14 @@ impl Unwrap {
 
     fn base64(&mut self, path: &str, key: &str, text: &str, depth: usize) -> bool {
         let digit = |b: u8| b.is_ascii_alphanumeric() || b"+/-_= \r\n".contains(&b);
+        if text.len() < BASE64_TEXT || !text.bytes().all(digit) {
+            return false;
+        }
         // A word of small letters or a number is no packing.
-        let word = text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'-');
-        let number = text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-        let spaced = text.contains(' ') && !text.bytes().any(|b| b.is_ascii_digit());
-        if text.len() < BASE64_TEXT || !text.bytes().all(digit) || word || number || spaced {
+        let word = || text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'-');
+        let number = || text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+        let spaced = || text.contains(' ') && !text.bytes().any(|b| b.is_ascii_digit());
+        if word() || number() || spaced() {
             return false;
         }
         let unpacked = unpack::base64(text);
@@ -257,7 +261,7 @@ impl Unwrap {
 
     /// Only where each pair has a name and a value could be looked into or tells something.
     fn form(&mut self, path: &str, text: &str, depth: usize) -> bool {
-        if !text.contains('=') || text.contains(['\n', '<']) {
+        if !text.contains('=') || text.contains('\n') || text.contains('<') {
             return false;
         }
         let form = Form::parse(text.as_bytes());
@@ -276,11 +280,12 @@ impl Unwrap {
         inside || pairs.filter(|l| ids::kind(l).is_some()).count() > 0 || self.tells(outer)
     }
 
-    /// Whether a leaf below `outer` has a kind.
+    /// Whether a leaf below `outer` has a kind, or is an address.
     fn tells(&self, outer: &str) -> bool {
         let mut leaves = self.flat.leaves.iter().filter(|l| l.path.starts_with(outer));
         leaves.any(|l| {
-            super::kinds::kind(Protocol::Unknown, "", &l.path, &l.key, &l.value) != Kind::Other
+            kinds::is_web_address(&l.value)
+                || kinds::kind(Protocol::Unknown, "", &l.path, &l.key, &l.value) != Kind::Other
         })
     }
 
@@ -346,5 +351,8 @@ fn is_name(name: &str) -> bool {
 fn printable(bytes: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(bytes).ok()?;
     let plain = |c: char| !c.is_control() || c.is_ascii_whitespace();
-    text.chars().all(plain).then_some(text)
+    // Most texts have none of what needs a closer look, which is quickly said of many bytes at once.
+    let odd = |b: &u8| (*b < b' ' && !matches!(b, b'\t' | b'\n' | b'\r')) | (*b > b'~');
+    let ordinary = bytes.chunks(256).all(|some| !some.iter().fold(false, |any, b| any | odd(b)));
+    (ordinary || text.chars().all(plain)).then_some(text)
 }

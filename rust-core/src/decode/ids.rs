@@ -3,6 +3,7 @@
 
 use super::DecodedEvent;
 use super::json::Leaf;
+use super::names::Index;
 use crate::event::{IdKind, Identifier, Kind, Time};
 use IdKind::{
     AndroidId, AndroidIdHash, AnonymousId, CookieId, DistinctId, Email, EmailHash, Gaid, GaidHash,
@@ -38,6 +39,7 @@ const NAMES: &[(&str, IdKind)] = &[
     ("gaid", Gaid),
     ("google_aid", Gaid),
     ("advertising_id", Gaid),
+    ("google_ad_id", Gaid),
     ("gps_adid", Gaid),
     ("aaid", Gaid),
     ("vaid", Vaid),
@@ -65,9 +67,25 @@ const NAMES: &[(&str, IdKind)] = &[
     ("phone", Phone),
     ("phone_number", Phone),
     ("mobile", Phone),
+    ("phone_num", Phone),
+    ("telephone", Phone),
     ("msisdn", Phone),
     ("email", Email),
+    ("mail", Email),
+    ("user_email", Email),
 ];
+
+static INDEX: Index<{ NAMES.len() }> = Index::new(names());
+
+const fn names() -> [&'static str; NAMES.len()] {
+    let mut names = [""; NAMES.len()];
+    let mut at = 0;
+    while at < NAMES.len() {
+        names[at] = NAMES[at].0;
+        at += 1;
+    }
+    names
+}
 
 /// What senders write where they have no value.
 const BLANKS: &[&str] =
@@ -82,14 +100,17 @@ pub fn kind(leaf: &Leaf) -> Option<IdKind> {
     if value.len() > LONGEST || is_blank(value) {
         return None;
     }
-    let name = leaf.key.strip_prefix('$').unwrap_or(&leaf.key).to_ascii_lowercase();
-    if let Some(kind) = by_name(&name) {
-        return named(kind, value);
+    let name = leaf.key.strip_prefix('$').unwrap_or(&leaf.key);
+    if let Some(kind) = by_name(name) {
+        let of_app = name.eq_ignore_ascii_case("uid") && is_app_uid(value);
+        return named(kind, value).filter(|_| !of_app);
     }
-    if let Some(base) = undigested(&name) {
-        return by_name(base).and_then(hash).filter(|_| is_digest(value));
+    if is_digest(value)
+        && let Some(base) = undigested(&name.to_ascii_lowercase())
+    {
+        return by_name(base).and_then(hash);
     }
-    if name == "device_id" {
+    if name.eq_ignore_ascii_case("device_id") {
         return Some(device_id(value));
     }
     if leaf.path.starts_with("identities.") {
@@ -99,7 +120,16 @@ pub fn kind(leaf: &Leaf) -> Option<IdKind> {
 }
 
 fn by_name(name: &str) -> Option<IdKind> {
-    NAMES.iter().find(|(n, _)| *n == name).map(|(_, kind)| *kind)
+    let named = |at: &usize| NAMES[*at].0.eq_ignore_ascii_case(name);
+    INDEX.of(name).find(named).map(|at| NAMES[at].1)
+}
+
+/// Whether a number is one that Android gives to apps, under any user of the phone (AOSP,
+/// `android_filesystem_config.h`: 1000 to 19 999, and 100 000 more for each user): then it tells of
+/// a process and not of an account.
+fn is_app_uid(value: &str) -> bool {
+    let number = value.parse::<u32>().ok().filter(|_| !value.starts_with('+'));
+    number.is_some_and(|uid| uid < 10_000_000 && (1000..20_000).contains(&(uid % 100_000)))
 }
 
 /// The name without what says that a digest stands under it.
@@ -158,8 +188,7 @@ pub fn created(kind: IdKind, value: &str) -> Option<Time> {
     Time::from_ms(i64::from(seconds) * 1000)
 }
 
-/// Adds identifiers that stand within longer texts and prove themselves by their form; a text with a
-/// web address in it tells of a page.
+/// Adds identifiers that stand within longer texts and prove themselves by their form.
 pub(super) fn add_within(event: &mut DecodedEvent) {
     let separates = |c: char| !(c.is_ascii_alphanumeric() || "+/@._:-".contains(c));
     for field in &mut event.fields {
@@ -173,9 +202,6 @@ pub(super) fn add_within(event: &mut DecodedEvent) {
         for word in words {
             let leaf =
                 Leaf { path: String::new(), key: String::new(), value: String::new(), text: true };
-            if field.kind == Kind::Other && super::kinds::is_web_address(word) {
-                field.kind = Kind::VisitedPage;
-            }
             let Some(kind) = by_form(&leaf, word).filter(|_| !is_blank(word)) else { continue };
             let path = field.path.clone();
             if event.ids.len() < crate::limits::FIELDS_PER_EVENT {
@@ -307,6 +333,17 @@ mod tests {
             assert_eq!(text(path, value), Some(expected), "{path}");
         }
         assert_eq!(kind(&leaf("mi_id", "123456789", false)), Some(MiAccount));
+    }
+
+    #[test]
+    fn a_uid_is_a_login_id_unless_android_gives_such_numbers_to_apps() {
+        for account in ["1234567890", "u-17", "999", "20000", "+10123"] {
+            assert_eq!(text("H.uid", account), Some(LoginId), "{account}");
+        }
+        for app in ["1000", "10123", "19999", "1010123"] {
+            assert_eq!(text("H.uid", app), None, "{app}");
+        }
+        assert_eq!(text("user_id", "10123"), Some(LoginId), "named for people");
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod mistat_crash;
 mod miui_analytics;
 mod mixpanel;
 mod multipart;
+mod names;
 mod onetrack;
 mod onetrack_plain;
 mod protobuf;
@@ -27,6 +28,7 @@ mod report;
 mod requests;
 mod sensors;
 mod sls;
+pub mod telling;
 mod thrift;
 mod umeng;
 pub mod unpack;
@@ -35,8 +37,8 @@ mod ut;
 mod vectors;
 
 use crate::event::{
-    Check, Event, Field, FlowFacts, Identifier, Kind, Payload, Problem, ProblemCode, Protocol,
-    State, Time, Transport,
+    Check, Event, Field, FlowFacts, IdKind, Identifier, Kind, Payload, Problem, ProblemCode,
+    Protocol, State, Time, Transport,
 };
 use crate::http::Request;
 use crate::limits;
@@ -151,7 +153,7 @@ impl<'a> Input<'a> {
         Self {
             request,
             body: &content.bytes,
-            form: Form::parse(&content.bytes),
+            form: Form::of_body(&content.bytes),
             query: Form::of_target(&request.target),
             path: form::path(&request.target),
             cut,
@@ -238,7 +240,7 @@ fn fields(protocol: Protocol, event: &str, leaves: Vec<Leaf>) -> (Vec<Field>, Ve
             });
             ids.push(Identifier { kind: id, value: leaf.value.clone(), path: leaf.path.clone() });
             if kind == Kind::Other {
-                kind = Kind::Identifier;
+                kind = if id == IdKind::LoginId { Kind::Account } else { Kind::Identifier };
             }
         }
         [Some(Field { path: leaf.path, value: leaf.value, kind }), created]

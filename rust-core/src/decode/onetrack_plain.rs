@@ -9,7 +9,7 @@ use super::{Decoded, Input, unpack};
 use crate::event::{ProblemCode, Protocol};
 use crate::limits;
 
-const DECODER: &str = "onetrack-plain/1";
+const DECODER: &str = "onetrack-plain/2";
 
 /// Members of `H`, of which one must be there.
 const HEAD: &[&str] = &["event", "app_id", "instance_id", "e_ts"];

@@ -10,7 +10,7 @@ use super::report::{Report, headers, leaf, moment, pairs, text};
 use super::{Decoded, Input, multipart, unpack};
 use crate::event::{ProblemCode, Protocol, State};
 
-const DECODER: &str = "ut/1";
+const DECODER: &str = "ut/2";
 
 /// Headers of an upload.
 const HEADERS: &[&str] = &["x-k", "x-s", "x-t"];

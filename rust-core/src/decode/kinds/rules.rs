@@ -1,28 +1,29 @@
-//! What a field tells about the owner: one table from protocol, event and field name to a kind.
-//! Never looks into values, apart from telling a web address from other text. A new rule is one
-//! line; the first line that fits decides.
+//! The table of data kinds. Never holds a value of anybody: names alone.
+//!
+//! A new rule is one line; the first line that fits decides, so a special one stands above a general
+//! one.
 
-use crate::event::{Field, IdKind, Kind, Protocol};
+use crate::event::{Kind, Protocol};
 use Kind::{
     Account, Advertising, ContentViewed, Crash, DeviceFact, Download, FeatureUsed, Identifier,
     InstalledApps, Location, MediaPlayed, NetworkFact, Search, VisitedPage,
 };
-use Protocol::{MistatCrash, Mixpanel, Onetrack, OnetrackPlain, Sensors, Umeng, Unknown, Ut};
+use Protocol::{MistatCrash, MiuiAnalytics, Mixpanel, Onetrack, OnetrackPlain, Sensors, Umeng, Ut};
 
 /// One line of the table.
-struct Rule {
+pub(super) struct Rule {
     /// `None` for every format.
-    protocol: Option<Protocol>,
+    pub(super) protocol: Option<Protocol>,
     /// Event name, a trailing `*` for a prefix; empty for every event.
-    event: &'static str,
+    pub(super) event: &'static str,
     /// Field name, compared without ASCII case; with a dot in it the whole path. A trailing `*`
     /// for a prefix.
-    name: &'static str,
+    pub(super) name: &'static str,
     /// Whether there is a dot in it.
-    path: bool,
+    pub(super) path: bool,
     /// Whether the value must be a web address.
-    web: bool,
-    kind: Kind,
+    pub(super) web: bool,
+    pub(super) kind: Kind,
 }
 
 const fn dotted(name: &str) -> bool {
@@ -53,7 +54,7 @@ const fn within(event: &'static str, name: &'static str, kind: Kind) -> Rule {
 }
 
 #[rustfmt::skip]
-const RULES: &[Rule] = &[
+pub(super) const RULES: &[Rule] = &[
     // The SDK's own bookkeeping says nothing about the owner.
     of(Sensors, "lib.*", Kind::Other),
 
@@ -83,6 +84,7 @@ const RULES: &[Rule] = &[
     within("$WebClick", "event", FeatureUsed),
     within("$WebStay", "event", FeatureUsed),
     within("$pageview", "event", FeatureUsed),
+    within("$SignUp", "event", Account),
     within("track_signup", "event", Account),
     within("track_id_*", "event", Account),
     within("$AppCrashed", "app_crashed_reason", Crash),
@@ -136,6 +138,10 @@ const RULES: &[Rule] = &[
     any("$app_id", DeviceFact),
     any("$app_name", DeviceFact),
     any("$app_version", DeviceFact),
+    any("$lib", Kind::Other),
+    any("$lib_version", Kind::Other),
+    any("$is_first_day", FeatureUsed),
+    any("$is_first_time", FeatureUsed),
     any("$carrier", NetworkFact),
     any("$network_type", NetworkFact),
     any("$wifi", NetworkFact),
@@ -157,9 +163,20 @@ const RULES: &[Rule] = &[
     within("ot_login", "event", Account),
     within("ot_logout", "event", Account),
     any("uid_type", Account),
+    of(OnetrackPlain, "uid", Account),
+    of(MiuiAnalytics, "uid", Account),
     any("header.OT_net", NetworkFact),
     of(Onetrack, "OT_sender", DeviceFact),
     of(OnetrackPlain, "H.app_ver", DeviceFact),
+
+    // What launchers, players and settings report: names of events that are themselves the news.
+    within("open_folder", "event", FeatureUsed),
+    within("folder_*", "event", FeatureUsed),
+    within("screen_*", "event", FeatureUsed),
+    within("swipe_*", "event", FeatureUsed),
+    within("status_bar*", "event", FeatureUsed),
+    within("settings_*", "event", FeatureUsed),
+    within("page_view", "event", FeatureUsed),
 
     // MiStat.
     within("mistat_pv", "key", FeatureUsed),
@@ -192,6 +209,12 @@ const RULES: &[Rule] = &[
 
     // Names that mean the same wherever they stand.
     any("url", VisitedPage),
+    web("uri", VisitedPage),
+    web("page", VisitedPage),
+    web("current_url", VisitedPage),
+    web("current_page", VisitedPage),
+    web("landing_page", VisitedPage),
+    web("referrer_url", VisitedPage),
     any("page_url", VisitedPage),
     any("visited_url", VisitedPage),
     web("referrer", VisitedPage),
@@ -216,12 +239,20 @@ const RULES: &[Rule] = &[
     any("content_id", ContentViewed),
     any("feed_id", ContentViewed),
     any("doc_id", ContentViewed),
+    any("item_name", ContentViewed),
+    any("content_title", ContentViewed),
     any("news_title", ContentViewed),
     any("article_title", ContentViewed),
     any("video_title", ContentViewed),
     any("song", MediaPlayed),
     any("song_id", MediaPlayed),
     any("song_name", MediaPlayed),
+    any("song_title", MediaPlayed),
+    any("music_name", MediaPlayed),
+    any("media_name", MediaPlayed),
+    any("video_name", MediaPlayed),
+    any("episode_name", MediaPlayed),
+    any("playlist_name", MediaPlayed),
     any("track_name", MediaPlayed),
     any("artist", MediaPlayed),
     any("album", MediaPlayed),
@@ -233,10 +264,15 @@ const RULES: &[Rule] = &[
     any("page_name", FeatureUsed),
     any("activity", FeatureUsed),
     any("page", FeatureUsed),
+    any("screen", FeatureUsed),
+    any("to_screen", FeatureUsed),
+    any("from_screen", FeatureUsed),
+    any("to_page", FeatureUsed),
+    any("from_page", FeatureUsed),
+    any("settings_page", FeatureUsed),
     any("folder_name", FeatureUsed),
     any("download_url", Download),
     any("file_name", Download),
-    any("uid", Account),
     any("user_id", Account),
     any("_user_id", Account),
     any("user_name", Account),
@@ -289,6 +325,9 @@ const RULES: &[Rule] = &[
     any("isp", NetworkFact),
     any("net_type", NetworkFact),
     any("ip", NetworkFact),
+    any("mcc", NetworkFact),
+    any("mnc", NetworkFact),
+    any("cell_id", NetworkFact),
     any("installed_apps", InstalledApps),
     any("app_list", InstalledApps),
     any("packages", InstalledApps),
@@ -301,168 +340,4 @@ const RULES: &[Rule] = &[
     any("ad_position", Advertising),
     any("campaign", Advertising),
     any("utm_*", Advertising),
-
-    // Where the format is unknown, so is what an address means: better one shown too many than a
-    // visited page that nobody sees.
-    Rule { protocol: Some(Unknown), event: "", name: "*", path: false, web: true, kind: VisitedPage },
 ];
-
-/// What senders write where they have nothing to say; the last four are those of the Sensors
-/// Analytics SDK for browsers.
-#[rustfmt::skip]
-const NOTHING: &[&str] = &[
-    "", "null", "{}", "[]",
-    "url的domain解析失败", "未取到值", "未取到值_直接打开", "取值异常",
-];
-
-/// What the field at `path`, nearest name `name`, tells. [`Kind::Other`] where no rule speaks or
-/// the value says nothing.
-pub fn kind(protocol: Protocol, event: &str, path: &str, name: &str, value: &str) -> Kind {
-    if NOTHING.contains(&value) {
-        return Kind::Other;
-    }
-    // Hundreds of rules for each field: what is cheapest to compare comes first.
-    let mut rules = RULES.iter().filter(|r| r.protocol.is_none_or(|p| p == protocol));
-    rules.find(|r| r.fits(event, path, name, value)).map_or(Kind::Other, |r| r.kind)
-}
-
-/// Names of places and events that formats have and that no rule spells out.
-#[rustfmt::skip]
-const WORDS: &[&str] = &[
-    "properties", "identities", "query", "header", "headers", "form", "body", "data", "data_list", "events",
-    "lib", "event", "time", "type", "project", "tag",
-    "track", "profile_set", "profile_set_once", "item_set", "track_signup",
-    "$AppStart", "$AppEnd", "$AppClick", "$AppViewScreen", "$AppInstall", "$AppCrashed",
-    "$pageview", "$WebClick", "$WebStay", "$SignUp",
-];
-
-/// Whether a part of a path or the name of an event is one that formats have, spelled out in this
-/// file: such a name tells nothing about anybody.
-pub fn is_word(name: &str) -> bool {
-    let spelled = |rule: &Rule| {
-        let own = |pattern: &str| !pattern.ends_with('*') && pattern == name;
-        own(rule.event) || rule.name.split('.').any(own)
-    };
-    let sort = |kind: &IdKind| kind.as_str() == name;
-    WORDS.contains(&name) || IdKind::ALL.iter().any(sort) || RULES.iter().any(spelled)
-}
-
-impl Rule {
-    fn fits(&self, event: &str, path: &str, name: &str, value: &str) -> bool {
-        let subject = if self.path { path } else { name };
-        matches(self.name, subject)
-            && (self.event.is_empty() || matches(self.event, event))
-            && (!self.web || is_web_address(value))
-    }
-}
-
-fn matches(pattern: &str, text: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(start) => text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start)),
-        None => pattern.eq_ignore_ascii_case(text),
-    }
-}
-
-pub(super) fn is_web_address(value: &str) -> bool {
-    matches("http://*", value) || matches("https://*", value)
-}
-
-/// The kinds of an event: each once, in the order of [`Kind`]; `other` only where nothing else is.
-pub fn union(fields: &[Field]) -> Vec<Kind> {
-    let mut kinds: Vec<Kind> = Kind::ALL
-        .iter()
-        .copied()
-        .filter(|&kind| kind != Kind::Other && fields.iter().any(|field| field.kind == kind))
-        .collect();
-    if kinds.is_empty() {
-        kinds.push(Kind::Other);
-    }
-    kinds
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sensors(event: &str, path: &str, value: &str) -> Kind {
-        let name = path.rsplit('.').next().unwrap_or(path);
-        kind(Sensors, event, path, name, value)
-    }
-
-    #[test]
-    fn events_of_mint_browser_get_their_kinds() {
-        for (event, field, expected) in [
-            ("page_load_event_start", "properties.url", VisitedPage),
-            ("page_load_event_finish", "properties.url", VisitedPage),
-            ("search", "properties.search_word", Search),
-            ("search", "properties.used_searchengine", Search),
-            ("youtube_search_op", "properties.search_word", Search),
-            ("youtube_search_op", "properties.op", Search),
-            ("download_files", "properties.url", Download),
-            ("download_files", "properties.type", Download),
-            ("download_files", "type", Kind::Other),
-            ("rv_crashed", "properties.cause", Crash),
-            ("search", "properties.internet_status", NetworkFact),
-            ("search", "properties.miui_region", DeviceFact),
-            ("other_event", "properties.op", Kind::Other),
-        ] {
-            assert_eq!(sensors(event, field, "x"), expected, "{event} {field}");
-        }
-    }
-
-    #[test]
-    fn an_address_of_a_page_differs_from_a_screen_of_an_app() {
-        assert_eq!(sensors("$pageview", "properties.$url", "HTTPS://example.org"), VisitedPage);
-        assert_eq!(sensors("$AppViewScreen", "properties.$url", "com.x.Activity"), FeatureUsed);
-    }
-
-    #[test]
-    fn protocol_path_and_prefix_rules_apply() {
-        assert_eq!(sensors("", "identities.$identity_anything", "x"), Identifier);
-        assert_eq!(kind(Protocol::Sls, "", "identities.x", "x", "x"), Kind::Other);
-        assert_eq!(sensors("", "lib.$app_version", "x"), Kind::Other);
-        assert_eq!(sensors("", "properties.$app_version", "x"), DeviceFact);
-        assert_eq!(sensors("", "properties.$utm_source", "x"), Advertising);
-        assert_eq!(sensors("$AppStart", "event", "$AppStart"), FeatureUsed);
-        assert_eq!(kind(Onetrack, "", "0.B.LAT", "LAT", "1"), Location);
-    }
-
-    #[test]
-    fn a_value_that_says_nothing_has_no_kind() {
-        let search = |value| sensors("search", "properties.search_word", value);
-        assert_eq!(
-            (search("x"), search(""), search("未取到值")),
-            (Search, Kind::Other, Kind::Other)
-        );
-    }
-
-    #[test]
-    fn the_kinds_of_an_event_are_sorted_and_other_stands_alone() {
-        let field = |kind| Field { path: String::new(), value: String::new(), kind };
-        let mixed = [field(Crash), field(Kind::Other), field(VisitedPage), field(Crash)];
-        assert_eq!(union(&mixed), [VisitedPage, Crash]);
-        assert_eq!(union(&[field(Kind::Other)]), [Kind::Other]);
-        assert_eq!(union(&[]), [Kind::Other]);
-    }
-
-    #[test]
-    fn only_names_that_are_spelled_out_are_words() {
-        for word in ["properties", "search_word", "$url", "imei", "youtube_search_op"] {
-            assert!(is_word(word), "{word}");
-        }
-        for other in ["alice", "$element_alice", "properties.x", "13800138000", "*", "$App*"] {
-            assert!(!is_word(other), "{other}");
-        }
-    }
-
-    #[test]
-    fn no_rule_hides_behind_an_earlier_equal_one() {
-        for (at, rule) in RULES.iter().enumerate() {
-            let same = |r: &&Rule| {
-                (r.protocol, r.event, r.name, r.web)
-                    == (rule.protocol, rule.event, rule.name, rule.web)
-            };
-            assert!(!RULES[..at].iter().any(|r| same(&r)), "{} twice", rule.name);
-        }
-    }
-}
