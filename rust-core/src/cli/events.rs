@@ -2,6 +2,7 @@
 
 use super::{Failure, words};
 use crate::event::{Event, Kind, State, Time, Verdict};
+use crate::http::Request;
 use crate::store::{AppFilter, Filter, Reader, StoreError};
 use anstyle::{Effects, Style};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -19,7 +20,8 @@ const POLL: Duration = Duration::from_millis(500);
 #[command(after_help = "Examples:
   muzzle events --db muzzle.db --since 2h
   muzzle events --db muzzle.db --kind visited-page --app com.mi.globalbrowser
-  muzzle events --db muzzle.db --follow --json | jq .host")]
+  muzzle events --db muzzle.db --follow --json | jq .host
+  muzzle events --db muzzle.db --raw 17 | muzzle decode --raw -")]
 pub(crate) struct Args {
     /// The database
     #[arg(long, value_name = "FILE")]
@@ -35,6 +37,9 @@ pub(crate) struct Args {
     /// Wait for new events until Ctrl-C
     #[arg(long)]
     follow: bool,
+    /// Print the bytes of the request that event N was read from, N being its id
+    #[arg(long, value_name = "N", conflicts_with_all = ["limit", "json", "follow"])]
+    raw: Option<i64>,
 }
 
 /// Which events a command is about.
@@ -165,11 +170,43 @@ pub(crate) fn finish(outcome: Result<(), Stop>, path: &Path) -> Result<ExitCode,
 
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     let reader = open(&args.db)?;
+    if let Some(id) = args.raw {
+        return raw(&reader, id, &args.db);
+    }
     let mut out = anstream::stdout().lock();
     let outcome = list(&reader, args.filters.filter(), (args.limit, args.follow), &mut |event| {
         print(&mut out, event, args.json)
     });
     finish(outcome, &args.db)
+}
+
+fn raw(reader: &Reader, id: i64, path: &Path) -> Result<ExitCode, Failure> {
+    let request = reader.request(id).map_err(|error| at(path, error))?;
+    let Some(request) = request else {
+        let why =
+            "no request is kept of it; `muzzle events --json` shows the ids of those that are";
+        return Err(Failure::new(format_args!("event {id}: {why}")));
+    };
+    if (request.body.len() as u64) < request.body_size {
+        let (kept, size) = (request.body.len(), request.body_size);
+        anstream::eprintln!("muzzle: event {id}: {kept} of {size} bytes of the body were kept");
+    }
+    finish(write_request(&mut io::stdout().lock(), &request).map_err(Stop::Output), path)
+}
+
+/// As HTTP/1.1 would carry it, its body in one piece.
+fn write_request(out: &mut impl Write, request: &Request) -> io::Result<()> {
+    write!(out, "{} {} HTTP/1.1\r\n", request.method, request.target)?;
+    let framing = ["content-length", "transfer-encoding"];
+    let kept = |name: &str| !framing.iter().any(|f| f.eq_ignore_ascii_case(name));
+    for (name, value) in request.headers.iter().filter(|(name, _)| kept(name)) {
+        write!(out, "{name}: {value}\r\n")?;
+    }
+    if !request.body.is_empty() {
+        write!(out, "Content-Length: {}\r\n", request.body.len())?;
+    }
+    out.write_all(b"\r\n")?;
+    out.write_all(&request.body)
 }
 
 type Each<'a> = dyn FnMut(&Event) -> io::Result<()> + 'a;
@@ -238,14 +275,27 @@ fn print(out: &mut impl Write, event: &Event, json: bool) -> io::Result<()> {
     let verdict = event.verdict.map_or("", words::verdict);
     let app = words::app(&event.app);
     let host = words::target(event);
-    let text = words::sentence(event);
+    let protocol = event.protocol.map_or("", words::protocol);
+    let gap = if protocol.is_empty() { "" } else { "  " };
+    let (text, when) = (words::sentence(event), happened(event));
     write_line(
         out,
         &format!(
             "{dim}{time}{dim:#}  {style}{sign} {word}{style:#}  {bold}{app}{bold:#}  {host}  \
-             {dim}{verdict}{dim:#}\n    {text}"
+             {dim}{verdict}{gap}{protocol}{dim:#}\n    {text}{when}"
         ),
     )
+}
+
+/// When it happened, where the sender says another minute than that in which it was sent: events
+/// are sent in batches.
+fn happened(event: &Event) -> String {
+    match (event.event_time, event.time) {
+        (Some(then), Some(seen)) if then.0.abs_diff(seen.0) >= 60_000 => {
+            format!("; it happened {}", moment(then))
+        }
+        _ => String::new(),
+    }
 }
 
 /// One write a line or two: a follower's reader gets them whole and at once.
@@ -318,6 +368,42 @@ mod tests {
             "2026-11-21 08:00:00 UTC  ✕ stopped  com.miui.home  t.example  blocked\n    \
              was stopped before sending anything to t.example\n"
         );
+    }
+
+    #[test]
+    fn an_event_that_waited_for_its_batch_says_when_it_happened() {
+        let sent = |ago_ms: i64| Event {
+            time: Some(Time(NOW)),
+            event_time: Some(Time(NOW - ago_ms)),
+            ..decoded()
+        };
+        assert_eq!(happened(&sent(3_600_000)), "; it happened 2026-11-21 07:00:00 UTC");
+        assert_eq!(happened(&sent(59_999)), "");
+        assert_eq!(happened(&Event { event_time: None, ..sent(0) }), "");
+    }
+
+    #[test]
+    fn a_kept_request_is_written_as_http_carries_it() {
+        let request = Request {
+            method: "POST".into(),
+            target: "/sa?a=b".into(),
+            headers: vec![
+                ("Host".into(), "a.example".into()),
+                ("transfer-encoding".into(), "chunked".into()),
+            ],
+            body: b"data=\xff".to_vec(),
+            body_size: 6,
+            cut: false,
+        };
+        let mut out = Vec::new();
+        write_request(&mut out, &request).unwrap();
+        let wanted =
+            b"POST /sa?a=b HTTP/1.1\r\nHost: a.example\r\nContent-Length: 6\r\n\r\ndata=\xff";
+        assert_eq!(out, wanted);
+        let mut parser = crate::http::Parser::new();
+        let mut read = Vec::new();
+        parser.feed(&out, &mut |request| read.push(request));
+        assert_eq!(read[0].body, request.body);
     }
 
     #[test]

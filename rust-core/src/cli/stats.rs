@@ -12,6 +12,9 @@ use std::process::ExitCode;
 /// Rows of a table that people are shown; `--json` has all.
 const ROWS: usize = 20;
 
+/// Kinds of the table by day and kind.
+const COLUMNS: usize = 6;
+
 /// Counts flows, events and bytes by day, app, host, kind and verdict
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
@@ -64,6 +67,7 @@ fn tables(out: &mut impl Write, whole: &Whole) -> io::Result<()> {
         counts(out, "App", &stats.apps)?;
         counts(out, "Host", &stats.hosts)?;
         kinds(out, stats)?;
+        kind_days(out, stats)?;
         counts(out, "Verdict", &stats.verdicts)?;
     }
     shared(out, identifiers)?;
@@ -101,6 +105,29 @@ fn kinds(out: &mut impl Write, stats: &Stats) -> io::Result<()> {
         .collect();
     table(out, &["Data kind", "events"], rows)?;
     more(out, stats.kinds.len())
+}
+
+/// One line a day, one column a kind, those of most events first: what changed when.
+fn kind_days(out: &mut impl Write, stats: &Stats) -> io::Result<()> {
+    let kinds: Vec<_> = stats.kinds.iter().take(COLUMNS).map(|k| k.kind).collect();
+    let mut days: Vec<&str> = stats.kind_days.iter().map(|k| &*k.day).collect();
+    days.dedup();
+    if days.len() < 2 {
+        return Ok(());
+    }
+    let of = |day: &str, kind| {
+        let found = stats.kind_days.iter().find(|k| k.day == day && k.kind == kind);
+        found.map_or(0, |k| k.events).to_string()
+    };
+    let row = |day: &&str| {
+        let counts = kinds.iter().map(|kind| of(day, *kind));
+        [(*day).to_owned()].into_iter().chain(counts).collect()
+    };
+    let hidden = days.len().saturating_sub(ROWS);
+    let rows = days.get(hidden..).unwrap_or(&days).iter().map(row).collect();
+    let head: Vec<_> = ["Day"].into_iter().chain(kinds.iter().map(|k| words::kind(*k))).collect();
+    table(out, &head, rows)?;
+    more(out, days.len())
 }
 
 fn shared(out: &mut impl Write, all: &[SeenIdentifier]) -> io::Result<()> {
@@ -179,7 +206,7 @@ mod tests {
     use super::*;
     use crate::event::{Kind, Record, Verdict};
     use crate::store::Gap;
-    use crate::store::tests::{Fixture, NOW, decoded, flow};
+    use crate::store::tests::{DAY, Fixture, NOW, decoded, flow};
 
     fn shown(whole: &Whole) -> String {
         let mut out = anstream::StripStream::new(Vec::new());
@@ -209,6 +236,21 @@ mod tests {
         assert!(text.starts_with(wanted), "{text}");
         assert!(text.contains("Data kind  events\nsearch          1\n"), "{text}");
         assert!(text.contains(Verdict::Record.as_str()), "{text}");
+    }
+
+    #[test]
+    fn kinds_are_told_day_by_day_where_there_are_several() {
+        let store = Fixture::new();
+        let event = |kind| crate::event::Event { kinds: vec![kind], ..decoded() };
+        store.send(flow(1, NOW - DAY, &[event(Kind::VisitedPage), event(Kind::Search)]));
+        let one_day = shown(&whole(store.reader().stats(None, None).unwrap()));
+        assert!(!one_day.contains("Day         search"), "{one_day}");
+        store.send(flow(2, NOW, &[event(Kind::Search)]));
+        let text = shown(&whole(store.reader().stats(None, None).unwrap()));
+        let wanted = "Day         search  visited page\n\
+                      2026-11-20       1             1\n\
+                      2026-11-21       1             0\n";
+        assert!(text.contains(wanted), "{text}");
     }
 
     #[test]

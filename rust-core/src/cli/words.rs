@@ -1,8 +1,10 @@
 //! Words for people, shared by the commands. Never prints a control character that came from a
 //! peer: a terminal would obey it.
 
+use crate::decode::kinds::mentions_address;
+use crate::decode::telling;
 use crate::event::{
-    App, Event, Field, IdKind, Kind, Problem, ProblemCode, ReasonCode, State, Verdict,
+    App, Event, Field, IdKind, Kind, Problem, ProblemCode, Protocol, ReasonCode, State, Verdict,
 };
 use anstyle::{AnsiColor, Style};
 
@@ -75,6 +77,23 @@ pub(crate) const fn id_kind(kind: IdKind) -> &'static str {
         IdKind::SerialHash => "hash of the serial number",
         IdKind::PhoneHash => "hash of the phone number",
         IdKind::EmailHash => "hash of the e-mail address",
+    }
+}
+
+/// The name of a format as its vendor writes it; nothing where none was recognised.
+pub(crate) const fn protocol(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Sensors => "Sensors Analytics",
+        Protocol::Onetrack | Protocol::OnetrackPlain => "OneTrack",
+        Protocol::MiuiAnalytics => "com.miui.analytics",
+        Protocol::Mistat => "MiStat",
+        Protocol::Mistat3 => "MiStat 3",
+        Protocol::MistatCrash => "MiStat crash report",
+        Protocol::Umeng => "Umeng",
+        Protocol::Ut => "Alibaba UT",
+        Protocol::Sls => "Alibaba SLS",
+        Protocol::Mixpanel => "Mixpanel",
+        Protocol::Unknown => "",
     }
 }
 
@@ -193,46 +212,38 @@ fn why(event: &Event) -> String {
     event.problems.first().map_or_else(String::new, |problem| format!(": {}", problem.code))
 }
 
+/// Kinds that are told with what was seen, also where another kind leads.
+const TOLD: [Kind; 4] = [Kind::VisitedPage, Kind::Search, Kind::ContentViewed, Kind::MediaPlayed];
+
 /// The kind that tells most first, with its value, then the other kinds.
 fn report(event: &Event) -> String {
-    let Some(first) = event.kinds.iter().min().copied() else {
+    let place = |kind: &&Kind| telling::place(event.event.as_deref(), **kind);
+    let Some(first) = event.kinds.iter().min_by_key(place) else {
         return match &event.event {
             Some(name) => format!("sent an event \"{}\"", clean(name, LONGEST)),
             None => "sent an event that tells nothing about its owner".to_owned(),
         };
     };
-    let mut text = format!("reported {}", lead(event, first));
-    let mut rest: Vec<Kind> =
-        event.kinds.iter().copied().filter(|k| *k != first && *k != Kind::Other).collect();
+    let mut rest: Vec<Kind> = event.kinds.clone();
+    rest.retain(|kind| kind != first && *kind != Kind::Other);
     rest.sort_unstable();
     rest.dedup();
-    if !rest.is_empty() {
-        let names: Vec<&str> = rest.into_iter().map(kind).collect();
-        text.push_str(&format!(", with {}", names.join(", ")));
-    }
-    text
+    let rest: Vec<String> = rest
+        .iter()
+        .map(|kind| match headline(event, *kind).filter(|_| TOLD.contains(kind)) {
+            Some(value) => format!("{}: {value}", self::kind(*kind)),
+            None => self::kind(*kind).to_owned(),
+        })
+        .collect();
+    let with = if rest.is_empty() { "" } else { ", with " };
+    format!("{}{with}{}", lead(event, *first), rest.join(", "))
 }
 
-/// The last name of a field's path.
-fn leaf(field: &Field) -> &str {
-    field.path.rsplit('.').next().unwrap_or_default()
-}
-
-/// Values that say how something was sought or seen, not what.
-fn is_manner(field: &Field) -> bool {
-    const MANNERS: [&str; 6] = ["engine", "method", "position", "type", "op", "page"];
-    MANNERS.iter().any(|manner| leaf(field).ends_with(manner))
-}
-
-/// The value that tells most of a kind: what was sought before how.
+/// The value that tells most of a kind; a search with where it was made.
 fn headline(event: &Event, of: Kind) -> Option<String> {
-    let told = || event.fields.iter().filter(|f| f.kind == of && !f.value.is_empty());
-    let field = match of {
-        Kind::Search => told().find(|f| !is_manner(f)),
-        _ => told().next(),
-    };
-    let value = clean(&field?.value, LONGEST);
-    let engine = told().find(|f| of == Kind::Search && leaf(f).ends_with("engine"));
+    let value = clean(&telling::headline(&event.fields, of)?.value, LONGEST);
+    let is_engine = |field: &&Field| field.kind == of && field.path.ends_with("engine");
+    let engine = event.fields.iter().find(is_engine).filter(|_| of == Kind::Search);
     Some(match engine {
         Some(engine) => format!("{value} (on {})", clean(&engine.value, LONGEST)),
         None => value,
@@ -242,8 +253,8 @@ fn headline(event: &Event, of: Kind) -> Option<String> {
 fn lead(event: &Event, first: Kind) -> String {
     let value = headline(event, first);
     let told = |words: &str| match &value {
-        Some(value) => format!("{words}: {value}"),
-        None => words.to_owned(),
+        Some(value) => format!("reported {words}: {value}"),
+        None => format!("reported {words}"),
     };
     match first {
         Kind::VisitedPage => told("a visited page"),
@@ -259,14 +270,18 @@ fn lead(event: &Event, first: Kind) -> String {
             let mut kinds: Vec<&str> = event.ids.iter().map(|i| id_kind(i.kind)).collect();
             kinds.sort_unstable();
             kinds.dedup();
-            if kinds.is_empty() { "identifiers".to_owned() } else { kinds.join(", ") }
+            let names = if kinds.is_empty() { "identifiers".to_owned() } else { kinds.join(", ") };
+            format!("reported {names}")
         }
-        Kind::InstalledApps => "installed apps".to_owned(),
+        Kind::InstalledApps => "reported installed apps".to_owned(),
+        Kind::Other if value.as_deref().is_some_and(mentions_address) => {
+            format!("mentioned an address: {}", value.unwrap_or_default())
+        }
         Kind::DeviceFact | Kind::NetworkFact | Kind::Advertising | Kind::Other => {
             let words = if first == Kind::Other { "something else" } else { kind(first) };
             match &event.event {
-                Some(name) => format!("{words} in an event \"{}\"", clean(name, LONGEST)),
-                None => words.to_owned(),
+                Some(name) => format!("reported {words} in an event \"{}\"", clean(name, LONGEST)),
+                None => format!("reported {words}"),
             }
         }
     }
@@ -338,6 +353,41 @@ mod tests {
         assert_eq!(sentence(&search), "reported a search: weather (on duckduckgo)");
         let engine_only = Event { fields: search.fields[..2].to_vec(), ..search };
         assert_eq!(sentence(&engine_only), "reported a search");
+    }
+
+    #[test]
+    fn a_search_on_a_page_tells_both() {
+        let field = |path: &str, value: &str, kind| Field {
+            path: path.to_owned(),
+            value: value.to_owned(),
+            kind,
+        };
+        let event = Event {
+            event: Some("$WebClick".to_owned()),
+            kinds: vec![Kind::VisitedPage, Kind::Search, Kind::DeviceFact],
+            fields: vec![
+                field("$url", "https://a.example/", Kind::VisitedPage),
+                field("keyword", "monsoon", Kind::Search),
+            ],
+            ..event(State::Decoded)
+        };
+        let page =
+            "reported a visited page: https://a.example/, with search: monsoon, device facts";
+        assert_eq!(sentence(&event), page);
+        let search = Event { event: Some("search_click".to_owned()), ..event };
+        let words =
+            "reported a search: monsoon, with visited page: https://a.example/, device facts";
+        assert_eq!(sentence(&search), words);
+    }
+
+    #[test]
+    fn an_address_that_nothing_calls_a_page_is_mentioned() {
+        let event = Event {
+            kinds: vec![Kind::Other],
+            fields: vec![field("7", Kind::Other), field("https://a.example/", Kind::Other)],
+            ..event(State::Decoded)
+        };
+        assert_eq!(sentence(&event), "mentioned an address: https://a.example/");
     }
 
     #[test]

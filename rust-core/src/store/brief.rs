@@ -2,6 +2,7 @@
 //! a value; nothing is copied that is not shown.
 
 use super::{Filter, Reader, StoreError, select};
+use crate::decode::telling;
 use crate::event::{Kind, State, Verdict};
 use crate::limits::BRIEF_VALUE;
 use rusqlite::{Row, Statement, params_from_iter};
@@ -58,25 +59,6 @@ impl Outcome {
     }
 }
 
-/// The most telling kind first: what a line says of an event with several.
-const TELLING: [Kind; 15] = [
-    Kind::VisitedPage,
-    Kind::Search,
-    Kind::ContentViewed,
-    Kind::MediaPlayed,
-    Kind::FeatureUsed,
-    Kind::Download,
-    Kind::Location,
-    Kind::InstalledApps,
-    Kind::Account,
-    Kind::Crash,
-    Kind::Advertising,
-    Kind::NetworkFact,
-    Kind::DeviceFact,
-    Kind::Identifier,
-    Kind::Other,
-];
-
 /// One event in short. Times are milliseconds since 1970, UTC.
 #[derive(Debug, Serialize)]
 pub struct Brief<'a> {
@@ -118,7 +100,7 @@ impl Reader {
         let snapshot = self.db.unchecked_transaction().map_err(StoreError::from)?;
         let query = select::briefs(filter);
         let mut select = self.db.prepare_cached(&query.sql).map_err(StoreError::from)?;
-        let mut values = self.db.prepare_cached(VALUE).map_err(StoreError::from)?;
+        let mut values = self.db.prepare_cached(VALUES).map_err(StoreError::from)?;
         let mut rows = select.query(params_from_iter(query.values)).map_err(StoreError::from)?;
         let (mut kinds, mut value) = (Vec::new(), String::new());
         while let Some(row) = rows.next().map_err(StoreError::from)? {
@@ -131,8 +113,8 @@ impl Reader {
     }
 }
 
-const VALUE: &str =
-    "SELECT value FROM fields WHERE event = ?1 AND kind = ?2 ORDER BY place LIMIT 1";
+/// At most [`crate::limits::FIELDS_PER_EVENT`] rows.
+const VALUES: &str = "SELECT path, value FROM fields WHERE event = ?1 AND kind = ?2 ORDER BY place";
 
 /// The columns are those of [`select::briefs`].
 fn brief<'a>(
@@ -147,7 +129,8 @@ fn brief<'a>(
     let id = row.get(0)?;
     let verdict = text(7)?.map(str::parse).transpose().map_err(|_| StoreError::Corrupt)?;
     let state = text(8)?.unwrap_or_default().parse().map_err(|_| StoreError::Corrupt)?;
-    read_kinds(text(11)?.unwrap_or_default(), kinds)?;
+    let event = text(10)?;
+    read_kinds(text(11)?.unwrap_or_default(), event, kinds)?;
     let found = match kinds.first() {
         Some(kind) => read_value(values, id, *kind, value)?,
         None => false,
@@ -164,21 +147,22 @@ fn brief<'a>(
         state,
         outcome: Outcome::of(verdict, state).map(Outcome::as_str),
         protocol: text(9)?,
-        event: text(10)?,
+        event,
         kinds,
         value: found.then_some(value.as_str()),
     })
 }
 
-fn read_kinds(text: &str, into: &mut Vec<Kind>) -> Result<(), StoreError> {
+fn read_kinds(text: &str, event: Option<&str>, into: &mut Vec<Kind>) -> Result<(), StoreError> {
     into.clear();
     for name in text.split(',').filter(|name| !name.is_empty()) {
         into.push(name.parse().map_err(|_| StoreError::Corrupt)?);
     }
-    into.sort_by_key(|kind| TELLING.iter().position(|one| one == kind));
+    into.sort_by_key(|kind| telling::place(event, *kind));
     Ok(())
 }
 
+/// The value that stands for the kind; false where there is none.
 fn read_value(
     values: &mut Statement<'_>,
     id: i64,
@@ -186,23 +170,63 @@ fn read_value(
     into: &mut String,
 ) -> Result<bool, StoreError> {
     let mut rows = values.query((id, kind.as_str()))?;
-    let Some(row) = rows.next()? else { return Ok(false) };
-    let text = row.get_ref(0)?.as_str().map_err(|_| StoreError::Corrupt)?;
-    let end = text.char_indices().nth(BRIEF_VALUE).map_or(text.len(), |(at, _)| at);
-    into.clear();
-    into.push_str(text.get(..end).unwrap_or_default());
-    Ok(true)
+    let mut nearest = usize::MAX;
+    while let Some(row) = rows.next()? {
+        let text = |at| row.get_ref(at)?.as_str().map_err(rusqlite::Error::from);
+        let (path, value): (&str, &str) = (text(0)?, text(1)?);
+        let Some(rank) = telling::rank(kind, path, value).filter(|rank| *rank < nearest) else {
+            continue;
+        };
+        nearest = rank;
+        let end = value.char_indices().nth(BRIEF_VALUE).map_or(value.len(), |(at, _)| at);
+        into.clear();
+        into.push_str(value.get(..end).unwrap_or_default());
+    }
+    Ok(nearest != usize::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{Event, Field};
+    use crate::store::tests::{Fixture, NOW, decoded, flow};
+
+    fn shown(event: Event) -> Option<String> {
+        let store = Fixture::new();
+        store.send(flow(1, NOW, &[event]));
+        let mut value = None;
+        let done: Result<(), StoreError> =
+            store.reader().briefs(&Filter::default(), &mut |brief| {
+                value = brief.value.map(str::to_owned);
+                Ok(())
+            });
+        done.unwrap();
+        value
+    }
 
     #[test]
-    fn every_kind_has_its_place_among_the_telling_ones() {
-        for kind in Kind::ALL {
-            assert_eq!(TELLING.iter().filter(|one| *one == kind).count(), 1, "{kind}");
-        }
+    fn a_line_shows_the_words_of_a_search_and_not_its_engine() {
+        let field = |path: &str, value: &str, kind| Field {
+            path: path.to_owned(),
+            value: value.to_owned(),
+            kind,
+        };
+        let mut search = Event {
+            event: Some("search".to_owned()),
+            kinds: vec![Kind::VisitedPage, Kind::Search],
+            fields: vec![
+                field("properties.used_searchengine", "google", Kind::Search),
+                field("properties.$url", "https://search.example/", Kind::VisitedPage),
+                field("properties.search_word", "monsoon", Kind::Search),
+            ],
+            ..decoded()
+        };
+        assert_eq!(shown(search.clone()).as_deref(), Some("monsoon"));
+        search.event = Some("$pageview".to_owned());
+        assert_eq!(shown(search.clone()).as_deref(), Some("https://search.example/"));
+        search.fields.truncate(1);
+        search.kinds = vec![Kind::Search];
+        assert_eq!(shown(search), None);
     }
 
     #[test]
