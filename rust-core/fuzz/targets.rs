@@ -4,8 +4,12 @@
 #![allow(dead_code, reason = "each binary uses one")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "packing.rs"]
+mod packing;
+
 use crate::harness::*;
 use muzzle::engine::Reach;
+use muzzle::http::Request;
 use muzzle::quic::InitialReader;
 use muzzle::tls::{Hello, HelloReader};
 use muzzle::wire::{self, Packet, Payload, Unreachable};
@@ -22,6 +26,18 @@ pub const ALL: &[Target] = &[
     ("quic", quic),
     ("http", http),
     ("decode", decode),
+    ("sensors", sensors),
+    ("onetrack", onetrack),
+    ("onetrack_plain", onetrack_plain),
+    ("miui_analytics", miui_analytics),
+    ("mistat", mistat),
+    ("mistat3", mistat3),
+    ("mistat_crash", mistat_crash),
+    ("umeng", umeng),
+    ("ut", ut),
+    ("sls", sls),
+    ("mixpanel", mixpanel),
+    ("generic", generic),
     ("engine", engine),
 ];
 
@@ -93,7 +109,7 @@ pub fn http(data: &[u8]) {
     let _ = parsers::addressed(data);
 }
 
-fn requests(pieces: &[&[u8]]) -> Vec<parsers::Request> {
+fn requests(pieces: &[&[u8]]) -> Vec<Request> {
     let (mut parser, mut all) = (parsers::Parser::new(), Vec::new());
     for piece in pieces {
         parser.feed(piece, &mut |request| all.push(request));
@@ -107,22 +123,85 @@ fn requests(pieces: &[&[u8]]) -> Vec<parsers::Request> {
 pub fn decode(data: &[u8]) {
     let mut all = requests(&[data]);
     if all.is_empty() {
-        all.push(parsers::Request {
-            method: "POST".into(),
-            target: "/".into(),
-            body: data.to_vec(),
-            body_size: data.len() as u64,
-            ..parsers::Request::default()
-        });
+        all.push(packing::post(data));
     }
-    for request in all {
-        let events = decoders::events(None, None, &request);
-        assert!((1..=limits::EVENTS_PER_REQUEST + 1).contains(&events.len()));
-        for event in events {
-            assert!(event.fields.len() <= limits::FIELDS_PER_EVENT);
-            assert!(event.fields.iter().all(|field| field.value.len() <= limits::FIELD_VALUE));
+    all.iter().for_each(read);
+}
+
+/// What must hold whatever the request.
+fn read(request: &Request) {
+    let events = decoders::events(None, None, request);
+    assert!((1..=limits::EVENTS_PER_REQUEST + 1).contains(&events.len()));
+    let mut kept = 0;
+    for event in &events {
+        assert!(event.fields.len() <= limits::FIELDS_PER_EVENT);
+        for field in &event.fields {
+            assert!(field.value.len() <= limits::FIELD_VALUE);
+            assert!(field.path.len() <= limits::FIELD_PATH);
+            kept += field.value.len();
         }
     }
+    // The budget, and the moments that identifiers tell beside it.
+    assert!(kept <= limits::DECODED + limits::EVENTS_PER_REQUEST * 4096);
+}
+
+/// The clear text of a format behind a byte that chooses: as it is, packed, or packed and cut. A
+/// recorded request is read as it is.
+fn packed(data: &[u8], pack: fn(&[u8]) -> Request) {
+    let Some((choice, clear)) = data.split_first() else { return };
+    if choice & 3 == 0 || !requests(&[data]).is_empty() {
+        return decode(data);
+    }
+    let request = Request { cut: choice & 3 == 3, ..pack(clear) };
+    read(&request);
+}
+
+pub fn sensors(data: &[u8]) {
+    packed(data, packing::sensors);
+}
+
+pub fn onetrack(data: &[u8]) {
+    packed(data, packing::onetrack);
+}
+
+pub fn onetrack_plain(data: &[u8]) {
+    packed(data, packing::post);
+}
+
+pub fn miui_analytics(data: &[u8]) {
+    packed(data, packing::miui);
+}
+
+pub fn mistat(data: &[u8]) {
+    packed(data, packing::mistat);
+}
+
+pub fn mistat3(data: &[u8]) {
+    packed(data, packing::mistat3);
+}
+
+pub fn mistat_crash(data: &[u8]) {
+    packed(data, packing::mistat_crash);
+}
+
+pub fn umeng(data: &[u8]) {
+    packed(data, packing::umeng);
+}
+
+pub fn ut(data: &[u8]) {
+    packed(data, packing::ut);
+}
+
+pub fn sls(data: &[u8]) {
+    packed(data, packing::sls_deflated);
+}
+
+pub fn mixpanel(data: &[u8]) {
+    packed(data, packing::mixpanel);
+}
+
+pub fn generic(data: &[u8]) {
+    packed(data, packing::unknown);
 }
 
 /// Pieces behind their lengths; what does not add up is one piece.

@@ -1,99 +1,27 @@
 //! Bytes that mean harm, against every decoder: mutations of whole requests and of what is packed in
 //! them, bombs, depth and number.
 
+#[path = "../../fuzz/packing.rs"]
+#[allow(dead_code, reason = "the fuzz targets use all of it")]
+mod packing;
+
 use super::requests::{Sample, samples};
-use super::vectors::{Random, check, mutate, post};
+use super::vectors::{Random, VECTORS, check, mutate};
 use super::{Decoded, decode, lz};
-use crate::event::{ProblemCode, Protocol, State};
+use crate::event::{Check, ProblemCode, Protocol, State};
 use crate::http::Request;
 use crate::limits;
-use aes::cipher::{Array, BlockCipherEncrypt as _, KeyInit as _};
-use base64::Engine as _;
-use flate2::Compression;
-use std::io::Write as _;
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
-
-fn zlib(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
-
-fn base64(bytes: &[u8]) -> String {
-    base64::engine::general_purpose::URL_SAFE.encode(bytes)
-}
-
-fn miui(clear: &[u8]) -> Request {
-    post(format!("value={}&sign=1&ts=2&nonce=3", base64(&gzip(clear))).as_bytes())
-}
-
-fn mixpanel(clear: &[u8]) -> Request {
-    post(format!("data={}", base64(clear)).as_bytes())
-}
-
-fn mistat(clear: &[u8]) -> Request {
-    // printf 'seed:a-b-c' | md5sum
-    let key = aes::Aes128::new(&Array::from(*b"2C0B0F85CFD84CC7"));
-    let pad = 16 - clear.len() % 16;
-    let padded = [clear, &vec![pad as u8; pad]].concat();
-    let mut hex = String::new();
-    for chunk in padded.as_chunks::<16>().0 {
-        let mut block = Array::from(*chunk);
-        key.encrypt_block(&mut block);
-        block.iter().for_each(|byte| hex.push_str(&format!("{byte:02x}")));
-    }
-    let form = "app_id=a&app_key=b&device_id=c&mistatv=3&size=1&stat_value=";
-    post(format!("{form}{hex}").as_bytes())
-}
-
-fn binary(bytes: &[u8]) -> Vec<u8> {
-    let mut out = vec![0x18];
-    let mut size = bytes.len();
-    while size > 127 {
-        out.push(size as u8 & 127 | 128);
-        size >>= 7;
-    }
-    out.push(size as u8);
-    out.extend(bytes);
-    out
-}
-
-fn umeng(clear: &[u8]) -> Request {
-    let mut body = [binary(b"1"), binary(b"key"), binary(b"0123456789abcdef")].concat();
-    body.extend([0x15, 2, 0x15, 2, 0x15, 2]);
-    body.extend([binary(&zlib(clear)), binary(b"g"), binary(b"c"), vec![0x15, 0, 0]].concat());
-    post(&body)
-}
-
-fn ut(clear: &[u8]) -> Request {
-    post(&[b"\x01\0\0\0\x01\0\0\0".as_slice(), &gzip(clear)].concat())
-}
-
-fn sls(packing: &str, size: usize, body: &[u8]) -> Request {
-    let mut request = post(body);
-    request.headers.push(("x-log-bodyrawsize".into(), size.to_string()));
-    request.headers.push(("x-log-compresstype".into(), packing.into()));
-    request
-}
-
-fn sls_deflated(clear: &[u8]) -> Request {
-    sls("deflate", clear.len(), &zlib(clear))
-}
-
-fn unknown(clear: &[u8]) -> Request {
-    post(format!("v=1&payload={}", base64(&gzip(clear))).as_bytes())
-}
+use packing::{
+    base64, binary, gzip, mistat, miui, mixpanel, onetrack, post, sensors, sls, sls_deflated,
+    umeng, unknown, ut,
+};
 
 type Pack = fn(&[u8]) -> Vec<u8>;
 type Wrap = fn(&[u8]) -> Request;
 
 /// A clear text of each format, and how it is packed.
 const CLEAR: &[(&[u8], Wrap)] = &[
+    (br#"[{"type":"track","event":"e","time":1795248000123,"distinct_id":"d","lib":{"a":"b"},"properties":{"$url":"http://x","a":[1,{"b":"\u0041"}]}},{"type":"item_set","item_id":"1"}]"#, sensors),
     (br#"{"H":{"imei":"1","pkg":"a.b"},"B":[{"H":{"event":"e","e_ts":1},"B":{"url":"http://x"}},{"H":{},"B":[]}]}"#, miui),
     (br#"[{"H":{"event":"e","app_id":"1","e_ts":1795248000123},"B":{"a":[1,{"b":"\u0041"}]}},{"H":{},"B":{}}]"#, post),
     (br#"[{"startTS":1,"endTS":2,"content":[{"category":"c","values":[{"key":"k","params":{"a":1}},{}]}]},{}]"#, mistat),
@@ -270,4 +198,138 @@ fn no_request_gives_more_events_than_the_bound() {
     }
     let group = decode(&sls_deflated(&group));
     assert_eq!(group.events[0].event.as_deref(), Some("topic"));
+}
+
+#[test]
+fn one_flipped_bit_at_every_byte_is_survived() {
+    let samples = samples().into_iter().map(|sample| sample.request);
+    let bodies = VECTORS.into_iter().map(|(_, body, _)| post(body));
+    for mut request in samples.chain(bodies) {
+        for at in 0..request.body.len() {
+            request.body[at] ^= 1 << (at % 8);
+            check(&request);
+            request.body[at] ^= 1 << (at % 8);
+        }
+    }
+    // What is packed, too: a packing with a checksum hides nearly every flip.
+    for (clear, wrap) in CLEAR {
+        let mut clear = clear.to_vec();
+        for at in 0..clear.len() {
+            for bit in 0..8 {
+                clear[at] ^= 1 << bit;
+                check(&wrap(&clear));
+                clear[at] ^= 1 << bit;
+            }
+        }
+    }
+}
+
+#[test]
+fn numbers_of_any_size_are_kept_digit_by_digit_and_are_no_moments() {
+    let huge = "9".repeat(400);
+    for number in [huge.as_str(), "-1e999999999", "18446744073709551616", "1.000000000000000000001"]
+    {
+        for (clear, wrap) in CLEAR {
+            let Ok(text) = std::str::from_utf8(clear) else { continue };
+            let ends = [",", "}", "]"].map(|end| (format!(":1{end}"), format!(":{number}{end}")));
+            let long = text.replace("1795248000123", number);
+            let numbers = ends.iter().fold(long, |text, (one, huge)| text.replace(one, huge));
+            if numbers == text {
+                continue;
+            }
+            let decoded = decode(&wrap(numbers.as_bytes()));
+            assert_eq!(decoded.state, State::Decoded, "{number} {numbers}");
+            let fields = decoded.events.iter().flat_map(|e| &e.fields);
+            let kept = fields.filter(|f| f.value.contains(number)).count();
+            assert!(kept > 0, "{number} {decoded:?}");
+            check(&wrap(numbers.as_bytes()));
+        }
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_are_replaced_and_named() {
+    for (clear, wrap) in CLEAR {
+        if !matches!(clear[0], b'[' | b'{') {
+            continue;
+        }
+        let protocol = decode(&wrap(clear)).protocol;
+        // The last text of each holds the broken byte.
+        let at = clear.windows(3).rposition(|w| w[0] == b'"' && w[1].is_ascii_lowercase()).unwrap();
+        let broken = [&clear[..=at], b"\xff\xfe".as_slice(), &clear[at + 1..]].concat();
+        let decoded = decode(&wrap(&broken));
+        if protocol == Protocol::Unknown {
+            // Without a format nothing says that it was meant as text.
+            assert_eq!(decoded.state, State::Undecodable, "{decoded:?}");
+            continue;
+        }
+        assert_eq!((decoded.protocol, decoded.state), (protocol, State::Decoded));
+        assert!(codes(&decoded).contains(&ProblemCode::Malformed), "{protocol} {decoded:?}");
+    }
+}
+
+#[test]
+fn lengths_that_lie_are_named() {
+    let size = |request: &Request| decode(request).checks.get("size").copied();
+    let log = br#"{"__logs__":[{"a":"b"}]}"#;
+    assert_eq!(size(&sls_deflated(log)), Some(Check::Ok));
+    assert_eq!(size(&sls("deflate", log.len() + 1, &packing::zlib(log))), Some(Check::Mismatch));
+    // Of LZ4 the declared size is the bound of what comes out.
+    let lz4 = samples().into_iter().find(|s| s.name.contains("lz4")).unwrap().request;
+    let declared: usize = lz4.header("x-log-bodyrawsize").unwrap().parse().unwrap();
+    let lying = |size: usize| {
+        let headers = lz4.headers.iter().filter(|(n, _)| !n.contains("bodyrawsize")).cloned();
+        let headers = headers.chain([("x-log-bodyrawsize".into(), size.to_string())]);
+        decode(&Request { headers: headers.collect(), ..lz4.clone() })
+    };
+    assert!(codes(&lying(declared)).is_empty());
+    for wrong in [0, declared / 2, declared - 1, declared + 1, usize::MAX] {
+        let decoded = lying(wrong);
+        assert_eq!(decoded.protocol, Protocol::Sls);
+        assert!(!codes(&decoded).is_empty(), "{wrong}");
+    }
+    // Of UT the sections' lengths lie beyond the end; of Umeng the entity's.
+    let decoded = decode(&ut(b"\xff\xffcommon"));
+    assert!(codes(&decoded).contains(&ProblemCode::Truncated), "{decoded:?}");
+    let decoded = decode(&ut(b"\0\0\0\0\x07\xd1\xff\xff\xff\xffrecord"));
+    assert_eq!(codes(&decoded), [ProblemCode::Truncated]);
+    let mut short = umeng(br#"{"header":{},"push":{}}"#);
+    let entity = short.body.windows(2).position(|w| w == [0x78, 0x01]).unwrap();
+    short.body[entity - 1] = 120;
+    let decoded = decode(&short);
+    assert_eq!(decoded.protocol, Protocol::Umeng);
+    assert!(codes(&decoded).contains(&ProblemCode::Truncated), "{decoded:?}");
+}
+
+#[test]
+fn the_size_of_mistat_counts_its_values_and_nothing_else() {
+    let size = |clear: &str| decode(&mistat(clear.as_bytes())).checks["size"];
+    // The form says that it is one.
+    let value = r#"{"key":"k"}"#;
+    assert_eq!(size(&format!(r#"[{{"content":[{{"values":[{value}]}}]}}]"#)), Check::Ok);
+    assert_eq!(
+        size(&format!(r#"[{{"content":[{{"values":[{value},{value}]}}]}}]"#)),
+        Check::Mismatch
+    );
+    assert_eq!(size(r#"[{"content":[]}]"#), Check::Mismatch);
+}
+
+#[test]
+fn what_is_closed_stays_closed_whatever_its_bytes() {
+    let mut random = Random(0x0063_6c6f_7365);
+    for _ in 0..2000 {
+        let closed: Vec<u8> = (0..=random.below(200)).map(|_| random.below(256) as u8).collect();
+        for (protocol, request) in [
+            (Protocol::Onetrack, onetrack(&closed)),
+            (Protocol::Mistat3, packing::mistat3(&closed)),
+        ] {
+            if protocol == Protocol::Mistat3 && closed.len() < 16 {
+                continue;
+            }
+            let decoded = decode(&request);
+            assert_eq!((decoded.protocol, decoded.state), (protocol, State::Encrypted));
+            assert_eq!(decoded.events.len(), 1);
+            check(&request);
+        }
+    }
 }

@@ -26,6 +26,18 @@ const SHARED: &[(&str, &[&str])] = &[
             "ut",
         ],
     ),
+    ("sensors", &["sensors"]),
+    ("onetrack", &["onetrack"]),
+    ("onetrack_plain", &["onetrack"]),
+    ("miui_analytics", &["miui-analytics"]),
+    ("mistat", &["mistat"]),
+    ("mistat3", &["mistat"]),
+    ("mistat_crash", &["mistat"]),
+    ("umeng", &["umeng"]),
+    ("ut", &["ut"]),
+    ("sls", &["sls"]),
+    ("mixpanel", &["mixpanel"]),
+    ("generic", &["generic"]),
 ];
 
 fn root() -> &'static Path {
