@@ -4,6 +4,7 @@
 use super::{Code, Fault};
 use crate::event::{Kind, State, Time, Verdict};
 use crate::limits;
+use crate::policy::Object;
 use crate::signatures::Category;
 use crate::store::{self, AppFilter, Outcome};
 use serde::Deserialize;
@@ -18,7 +19,7 @@ pub(super) fn check_version(text: &str) -> Result<(), Fault> {
     struct Version {
         v: Option<Value>,
     }
-    let Version { v } = serde_json::from_str(text)?;
+    let Object(Version { v }) = serde_json::from_str(text)?;
     match v.as_ref().and_then(Value::as_u64) {
         Some(1) => Ok(()),
         _ => Err(Fault::new(Code::BadVersion, "expected \"v\": 1")),
@@ -218,7 +219,7 @@ pub(super) fn limit(asked: Option<u32>, usual: u32, most: u32) -> Result<u32, Fa
 #[serde(deny_unknown_fields)]
 pub(super) struct Events {
     #[serde(default)]
-    pub(super) filter: Filter,
+    pub(super) filter: Object<Filter>,
     pub(super) before_id: Option<i64>,
     pub(super) after_id: Option<i64>,
     pub(super) limit: Option<u32>,
@@ -306,7 +307,7 @@ pub(super) struct Export {
     #[serde(default)]
     pub(super) redact: bool,
     #[serde(default)]
-    pub(super) filter: Filter,
+    pub(super) filter: Object<Filter>,
 }
 
 #[derive(Deserialize)]

@@ -84,7 +84,7 @@ fn form(asked: ask::Export) -> Result<Form, Fault> {
     let no_key = |error| Fault::new(Code::System, format!("no key for pseudonyms: {error}"));
     Ok(Form {
         format: asked.format.parse().map_err(unknown)?,
-        filter: asked.filter.try_into()?,
+        filter: asked.filter.0.try_into()?,
         redaction: asked.redact.then(Redaction::new).transpose().map_err(no_key)?,
     })
 }

@@ -108,7 +108,7 @@ fn events(reader: &Reader, asked: ask::Events) -> Result<String, Fault> {
         before_id: asked.before_id,
         newest_first: !oldest_first,
         limit: Some(limit(asked.limit, USUAL, PAGE)?.into()),
-        ..asked.filter.try_into()?
+        ..asked.filter.0.try_into()?
     };
     let last = asked.after_id.or(asked.before_id).unwrap_or_default();
     Ok(rows(reader, &filter, last)?.0)

@@ -276,6 +276,23 @@ fn a_policy_takes_effect_and_warns() {
     assert_eq!(app.query(host)["decision"]["verdict"], "record", "the one before stays");
 }
 
+/// Its packets never come here, so a name that all others are refused is refused.
+#[test]
+fn an_app_that_is_off_is_one_outside_the_vpn() {
+    let app = opened();
+    let refused = |setting: &str| {
+        let policy = format!(
+            r#"{{"v":1,"block_at":"name","apps":[{{"package":"a","uid":[10123],"setting":"{setting}"}}]}}"#
+        );
+        app.core.set_policy(&policy).unwrap();
+        app.core.service.with_rules(|rules| {
+            rules.policy.refuses_name(&rules.table, fixtures::NOW, "tracking.miui.com").is_some()
+        })
+    };
+    assert!(refused("off"));
+    assert!(!refused("record"));
+}
+
 #[test]
 fn own_lists_come_before_the_built_in_ones_and_go_again() {
     let app = opened();
@@ -355,7 +372,7 @@ fn what_cannot_be_understood_is_refused_by_its_code() {
     let app = opened();
     let core = &app.core;
     let deep = "[".repeat(10_000);
-    for text in ["", "{", "[]", "null", "7", "{\"v\":1,}", "\u{0}", &deep] {
+    for text in ["", "{", "[]", "[1]", "null", "7", "{\"v\":1,}", "\u{0}", &deep] {
         assert_eq!(code(core.query(text)), Code::BadJson, "{text}");
         assert_eq!(code(core.set_policy(text)), Code::BadJson, "{text}");
         assert_eq!(code(core.command(text)), Code::BadJson, "{text}");
@@ -367,6 +384,11 @@ fn what_cannot_be_understood_is_refused_by_its_code() {
     for text in ["{}", r#"{"v":2}"#, r#"{"v":"1"}"#, r#"{"v":1.5}"#, r#"{"v":null,"q":"apps"}"#] {
         assert_eq!(code(core.query(text)), Code::BadVersion, "{text}");
         assert_eq!(code(core.set_policy(text)), Code::BadVersion, "{text}");
+        assert_eq!(code(core.command(text)), Code::BadVersion, "{text}");
+        assert_eq!(code(core.network_changed(text)), Code::BadVersion, "{text}");
+        assert_eq!(code(app.export(text, true).0), Code::BadVersion, "{text}");
+        let (_, tun) = UnixDatagram::pair().unwrap();
+        assert_eq!(code(core.attach(tun.into(), text)), Code::BadVersion, "{text}");
     }
     for rest in [
         r#""q":5"#,
@@ -378,6 +400,7 @@ fn what_cannot_be_understood_is_refused_by_its_code() {
         r#""q":"events","filter":{"outcome":"none"}"#,
         r#""q":"events","filter":{"outcome":"stopped","state":"decoded"}"#,
         r#""q":"events","filter":{"uid":1,"package":"a"}"#,
+        r#""q":"events","filter":[]"#,
         r#""q":"events","filter":{"since":9223372036854775807}"#,
         r#""q":"event","id":"1""#,
         r#""q":"chart","bounds":[1]"#,
@@ -425,6 +448,8 @@ fn a_store_that_cannot_be_opened_says_why() {
     assert_eq!(code(open(nowhere)), Code::StoreCannotOpen);
     assert_eq!(code(open(&config(&other, r#","log":"loud""#))), Code::BadJson);
     assert_eq!(code(open(r#"{"v":1,"db":"a"}"#)), Code::BadJson);
+    assert_eq!(code(open(r#"[1,"a","/",34]"#)), Code::BadJson);
+    assert_eq!(code(open(r#"{"v":2,"db":"a","cache":"/","api":34}"#)), Code::BadVersion);
 }
 
 #[test]

@@ -4,8 +4,12 @@ use super::draft::{Draft, Part, Switch};
 use super::{BlockAt, Policy, RefuseBypass, Setting, WhenBlocked};
 use crate::event::{Time, Verdict};
 use crate::signatures::{Category, Listing};
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 
 /// Why a policy in JSON was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +25,30 @@ pub enum JsonError {
         /// What belongs there.
         expected: &'static str,
     },
+}
+
+/// What must be written as an object: serde alone takes an array of its values for it, too.
+#[derive(Clone, Default)]
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct OfMap<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for OfMap<T> {
+            type Value = T;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+
+        from.deserialize_map(OfMap(PhantomData)).map(Self)
+    }
 }
 
 #[derive(Deserialize)]
@@ -42,9 +70,9 @@ struct Document {
     #[serde(default)]
     lists: BTreeMap<String, Switch>,
     #[serde(default)]
-    apps: Vec<AppEntry>,
+    apps: Vec<Object<AppEntry>>,
     #[serde(default)]
-    hosts: Vec<HostEntry>,
+    hosts: Vec<Object<HostEntry>>,
 }
 
 #[derive(Deserialize)]
@@ -67,7 +95,7 @@ struct HostEntry {
 
 /// Reads the JSON form; the caller has looked at its version.
 pub(super) fn parse(text: &str) -> Result<Policy, JsonError> {
-    let document: Document =
+    let Object(document): Object<Document> =
         serde_json::from_str(text).map_err(|error| JsonError::Malformed(error.to_string()))?;
     let wrong = |path: String, expected| JsonError::Contradiction { path, expected };
     let moment = |ms: Option<i64>, path: &dyn Fn() -> String| {
@@ -90,7 +118,7 @@ pub(super) fn parse(text: &str) -> Result<Policy, JsonError> {
         let path = format!("lists.{list}");
         draft.list_off(list).map_err(|expected| wrong(path, expected))?;
     }
-    for (number, entry) in document.apps.into_iter().enumerate() {
+    for (number, Object(entry)) in document.apps.into_iter().enumerate() {
         let added = draft.app(entry.package, &entry.uid, entry.setting, entry.when_blocked);
         added.map_err(|(part, expected)| {
             let path = match part {
@@ -100,7 +128,7 @@ pub(super) fn parse(text: &str) -> Result<Policy, JsonError> {
             wrong(path, expected)
         })?;
     }
-    for (number, entry) in document.hosts.into_iter().enumerate() {
+    for (number, Object(entry)) in document.hosts.into_iter().enumerate() {
         let until = moment(entry.until, &|| format!("hosts[{number}].until"))?;
         let added = draft.host(&entry.host, entry.verdict, entry.app, until);
         added.map_err(|expected| wrong(format!("hosts[{number}].host"), expected))?;
@@ -185,6 +213,10 @@ mod tests {
         for text in [
             "",
             "{}",
+            "[1]",
+            r#"[1,"record"]"#,
+            r#"{"v":1,"apps":[["a",[1],null,null]]}"#,
+            r#"{"v":1,"hosts":[["a.example","allow",null,null]]}"#,
             r#"{"v":1,"app":[]}"#,
             r#"{"v":1,"default":"stop"}"#,
             r#"{"v":1,"apps":[{"package":"a","uid":[-1]}]}"#,

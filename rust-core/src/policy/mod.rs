@@ -9,6 +9,7 @@ mod file;
 mod json;
 
 pub use json::JsonError;
+pub(crate) use json::Object;
 
 use crate::event::{Reason, ReasonCode, Time, Verdict};
 use crate::signatures::{Category, HOST, HostTable, Listing, Rule, RuleId};
