@@ -1,6 +1,6 @@
 //! What can go wrong with the file. Never holds a name, address or payload from the data.
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Why the store could not be opened, read or written. Each text says what to do.
@@ -62,6 +62,8 @@ impl From<rusqlite::Error> for StoreError {
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Locked,
             ErrorCode::ReadOnly | ErrorCode::PermissionDenied => Self::ReadOnly,
             ErrorCode::DiskFull => Self::Full,
+            // The log's index finds no space before the database itself would.
+            _ if failure.extended_code == ffi::SQLITE_IOERR_SHMSIZE => Self::Full,
             ErrorCode::SystemIoFailure => Self::Io,
             _ => Self::Sqlite(failure.extended_code),
         }
@@ -158,16 +160,17 @@ mod tests {
     #[test]
     fn result_codes_of_sqlite_become_typed_errors() {
         for (code, expected) in [
-            (rusqlite::ffi::SQLITE_NOTADB, StoreError::NotADatabase),
-            (rusqlite::ffi::SQLITE_CORRUPT, StoreError::Corrupt),
-            (rusqlite::ffi::SQLITE_BUSY, StoreError::Locked),
-            (rusqlite::ffi::SQLITE_READONLY, StoreError::ReadOnly),
-            (rusqlite::ffi::SQLITE_FULL, StoreError::Full),
-            (rusqlite::ffi::SQLITE_IOERR, StoreError::Io),
-            (rusqlite::ffi::SQLITE_CANTOPEN, StoreError::CannotOpen),
-            (rusqlite::ffi::SQLITE_MISUSE, StoreError::Sqlite(rusqlite::ffi::SQLITE_MISUSE)),
+            (ffi::SQLITE_NOTADB, StoreError::NotADatabase),
+            (ffi::SQLITE_CORRUPT, StoreError::Corrupt),
+            (ffi::SQLITE_BUSY, StoreError::Locked),
+            (ffi::SQLITE_READONLY, StoreError::ReadOnly),
+            (ffi::SQLITE_FULL, StoreError::Full),
+            (ffi::SQLITE_IOERR_SHMSIZE, StoreError::Full),
+            (ffi::SQLITE_IOERR, StoreError::Io),
+            (ffi::SQLITE_CANTOPEN, StoreError::CannotOpen),
+            (ffi::SQLITE_MISUSE, StoreError::Sqlite(ffi::SQLITE_MISUSE)),
         ] {
-            let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+            let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
             assert_eq!(StoreError::from(error), expected);
         }
     }
