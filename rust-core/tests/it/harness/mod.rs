@@ -85,6 +85,8 @@ pub struct Sim {
     /// What reached apps that have no [`Client`], in order.
     pub seen: Vec<Seen>,
     pub offers: Offers,
+    /// The wall clock when the run began; a test may set it.
+    pub wall_ms: i64,
     next_port: u16,
     next_id: u16,
 }
@@ -112,6 +114,7 @@ impl Sim {
             to_engine: VecDeque::new(),
             seen: Vec::new(),
             offers: Offers::default(),
+            wall_ms: WALL_MS,
             next_port: 40_000,
             next_id: 1,
         }
@@ -125,7 +128,7 @@ impl Sim {
     }
 
     pub fn now(&self) -> Now {
-        Now { mono_us: self.world.now_us, wall_ms: WALL_MS + self.world.now_us / 1000 }
+        Now { mono_us: self.world.now_us, wall_ms: self.wall_ms + self.world.now_us / 1000 }
     }
 
     fn port(&mut self) -> u16 {

@@ -4,6 +4,7 @@
 mod bypass;
 mod capture;
 mod chance;
+mod clock;
 mod connect;
 mod corners;
 mod datagrams;
