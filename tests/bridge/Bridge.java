@@ -49,7 +49,11 @@ final class Bridge {
     }
 
     static String config(Path folder) {
-        return "{\"v\":1,\"api\":34,\"retention_days\":0,\"cache\":\"" + folder + "\",\"db\":\""
+        return config(folder, 34);
+    }
+
+    static String config(Path folder, int api) {
+        return "{\"v\":1,\"api\":" + api + ",\"retention_days\":0,\"cache\":\"" + folder + "\",\"db\":\""
             + folder.resolve("muzzle.db") + "\"}";
     }
 

@@ -18,14 +18,21 @@ import java.util.concurrent.TimeUnit;
 public final class BridgeTest {
     private static final ArrayDeque<Integer> TUNS = new ArrayDeque<>();
     private static final int CYCLES = 10_000;
+    private static final int ANDROID_9 = 28;
+    private static final int ANDROID_14 = 34;
 
     private BridgeTest() {}
 
     public static void main(String[] args) {
-        if (args[0].equals("leave")) {
-            leave(Integer.parseInt(args[1]));
-            return;
+        switch (args[0]) {
+            case "leave" -> leave(Integer.parseInt(args[1]));
+            case "live" -> live(Path.of(args[1]), Integer.parseInt(args[2]));
+            case "return" -> comeBack(Path.of(args[1]), Long.parseLong(args[2]));
+            default -> all(args);
         }
+    }
+
+    private static void all(String[] args) {
         for (String fd : args) {
             TUNS.add(Integer.parseInt(fd));
         }
@@ -68,6 +75,37 @@ public final class BridgeTest {
         }
     }
 
+    /** Runs until it is killed, with one stop in the store and the next one not yet. */
+    private static void live(Path folder, int tun) {
+        try {
+            long handle = NativeCore.open(Bridge.config(folder), new Bridge.App());
+            NativeCore.setPolicy(handle, Bridge.POLICY);
+            NativeCore.attachTun(handle, tun, Bridge.ATTACH);
+            check(Bridge.refused(Bridge.resolve(Bridge.LISTED), 80), "refused");
+            NativeCore.command(handle, "{\"v\":1,\"do\":\"flush\"}");
+            System.out.println("alive");
+            while (true) {
+                Bridge.refused(Bridge.resolve(Bridge.LISTED), 443);
+            }
+        } catch (java.io.IOException e) {
+            System.out.println("FAILED live: " + e);
+        }
+    }
+
+    /** The next start after a kill: the app knows since when it was missed, and has it noted. */
+    private static void comeBack(Path folder, long missed) {
+        long handle = NativeCore.open(Bridge.config(folder), new Bridge.App());
+        long now = System.currentTimeMillis();
+        NativeCore.command(handle, "{\"v\":1,\"do\":\"gap\",\"start\":" + missed + ",\"end\":" + now
+            + ",\"reason\":\"killed\"}");
+        same(NativeCore.query(handle, "{\"v\":1,\"q\":\"gaps\"}"), "{\"v\":1,\"gaps\":[{\"end\":" + now
+            + ",\"reason\":\"killed\",\"start\":" + missed + "}]}");
+        String rows = NativeCore.nextEvents(handle, 0, 1, 0);
+        check(rows.contains("\"host\":\"" + Bridge.LISTED + "\""), rows);
+        NativeCore.close(handle);
+        System.out.println("back");
+    }
+
     private static void check(boolean holds, Object what) {
         if (!holds) {
             throw new AssertionError(what);
@@ -88,8 +126,12 @@ public final class BridgeTest {
     }
 
     private static void opened(Bridge.App app, Body body) throws Exception {
+        opened(ANDROID_14, app, body);
+    }
+
+    private static void opened(int api, Bridge.App app, Body body) throws Exception {
         Path folder = Bridge.folder();
-        long handle = NativeCore.open(Bridge.config(folder), app);
+        long handle = NativeCore.open(Bridge.config(folder, api), app);
         try {
             body.run(handle, app, folder);
         } finally {
@@ -187,24 +229,32 @@ public final class BridgeTest {
         });
     }
 
+    /** A call of each native that takes JSON. */
+    private static List<Runnable> takingText(long handle, Bridge.App app, String text) {
+        return List.of(
+            () -> NativeCore.open(text, app),
+            () -> NativeCore.attachTun(handle, Descriptor.ofNull(), text),
+            () -> NativeCore.setPolicy(handle, text),
+            () -> NativeCore.onNetworkChanged(handle, text),
+            () -> NativeCore.query(handle, text),
+            () -> NativeCore.command(handle, text),
+            () -> NativeCore.export(handle, Descriptor.ofNull(), text, null));
+    }
+
     public static void malformedTextIsRefusedByEveryNative() throws Exception {
         opened((handle, app, folder) -> {
             String deep = "[".repeat(20_000);
             String odd = "\ud800\u0000\udc00";
-            for (String text : List.of("", "{", "[]", "null", deep, odd, "{\"v\":1,}")) {
-                for (Runnable call : List.<Runnable>of(
-                    () -> NativeCore.open(text, app),
-                    () -> NativeCore.attachTun(handle, Descriptor.ofNull(), text),
-                    () -> NativeCore.setPolicy(handle, text),
-                    () -> NativeCore.onNetworkChanged(handle, text),
-                    () -> NativeCore.query(handle, text),
-                    () -> NativeCore.command(handle, text),
-                    () -> NativeCore.export(handle, Descriptor.ofNull(), text, null))) {
+            for (String text : List.of("", "{", "[]", "[1]", "null", deep, odd, "{\"v\":1,}")) {
+                for (Runnable call : takingText(handle, app, text)) {
                     same(Bridge.codeOf(call), "bad-json");
                 }
             }
-            same(Bridge.codeOf(() -> NativeCore.query(handle, "{\"v\":2}")), "bad-version");
-            same(Bridge.codeOf(() -> NativeCore.setPolicy(handle, "{}")), "bad-version");
+            for (String text : List.of("{}", "{\"v\":0}", "{\"v\":2}", "{\"v\":\"1\"}", "{\"v\":[1]}")) {
+                for (Runnable call : takingText(handle, app, text)) {
+                    same(Bridge.codeOf(call), "bad-version");
+                }
+            }
             String twice = "{\"v\":1,\"apps\":[{\"package\":\"a\",\"uid\":[1,1]}]}";
             same(Bridge.codeOf(() -> NativeCore.setPolicy(handle, twice)), "bad-policy");
             String huge = "{\"v\":1,\"x\":\"" + "a".repeat(5 << 20) + "\"}";
@@ -266,6 +316,23 @@ public final class BridgeTest {
         });
     }
 
+    public static void aDatabaseOnAFullOrReadOnlyDiskSaysSo() throws Exception {
+        Bridge.App app = new Bridge.App();
+        Path disk = Bridge.folder();
+        system("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", disk.toString());
+        same(Bridge.codeOf(() -> NativeCore.open(Bridge.config(disk), app)), "store-full");
+        system("mount", "-o", "remount,ro,size=16k", disk.toString());
+        same(Bridge.codeOf(() -> NativeCore.open(Bridge.config(disk), app)), "store-read-only");
+        system("umount", disk.toString());
+        long handle = NativeCore.open(Bridge.config(disk), app);
+        NativeCore.close(handle);
+        Bridge.delete(disk);
+    }
+
+    private static void system(String... words) throws Exception {
+        same(new ProcessBuilder(words).inheritIO().start().waitFor(), 0);
+    }
+
     public static void onlySoManyHandlesAreGiven() throws Exception {
         List<Long> handles = new ArrayList<>();
         List<Path> folders = new ArrayList<>();
@@ -320,6 +387,16 @@ public final class BridgeTest {
             NativeCore.detachTun(handle);
             check(NativeCore.snapshot(handle).contains("\"detached\""), "detached");
             check(app.ended.isEmpty(), "a stop that was asked for is not told");
+        });
+    }
+
+    public static void beforeAndroid10OwnersComeOfTheSystemsTables() throws Exception {
+        opened(ANDROID_9, new Bridge.App(), (handle, app, folder) -> {
+            NativeCore.attachTun(handle, TUNS.remove(), Bridge.ATTACH);
+            check(Bridge.refused(Bridge.resolve(Bridge.LISTED), 443), "it is blocked");
+            String rows = NativeCore.nextEvents(handle, 0, 10, 20_000);
+            check(rows.contains("\"uid\":" + Files.getAttribute(folder, "unix:uid")), rows);
+            same(app.asked, "");
         });
     }
 
@@ -384,8 +461,7 @@ public final class BridgeTest {
     public static void aTunThatVanishesIsTold() throws Exception {
         opened((handle, app, folder) -> {
             NativeCore.attachTun(handle, TUNS.remove(), Bridge.ATTACH);
-            Process gone = new ProcessBuilder("ip", "link", "del", "muzzle0").inheritIO().start();
-            same(gone.waitFor(), 0);
+            system("ip", "link", "del", "muzzle0");
             same(app.ended.poll(20, TimeUnit.SECONDS), "tun-gone");
             String now = NativeCore.snapshot(handle);
             check(now.contains("\"ended\"") && now.contains("\"tun-gone\""), now);

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator
@@ -57,7 +59,7 @@ def tun() -> Iterator[int]:
 @pytest.fixture(scope="module")
 def outcome(built: Built, tun: int) -> subprocess.CompletedProcess:
     """All tests of BridgeTest, in one JVM."""
-    return built.run([os.dup(tun) for _ in range(3)])
+    return built.run([os.dup(tun) for _ in range(4)])
 
 
 def exported(library: Path) -> set[str]:
@@ -98,6 +100,19 @@ def test_the_jvms_own_checks_find_nothing(outcome: subprocess.CompletedProcess) 
     assert outcome.returncode == 0, told[-4000:]
     faults = [line for line in told.splitlines() if "WARNING" in line or "FATAL" in line or "JNI call" in line]
     assert faults == []
+
+
+def test_a_killed_process_loses_nothing_stored_and_its_gap_is_noted(built: Built, tmp_path: Path, outcome: object) -> None:
+    fd = jvm.tun()
+    line = jvm.command(built.classes, built.library, "BridgeTest", ["live", tmp_path, fd])
+    with subprocess.Popen(line, pass_fds=[fd], text=True, stdout=subprocess.PIPE) as living:
+        os.close(fd)
+        assert living.stdout.readline() == "alive\n"
+        living.kill()
+        killed = int(time.time() * 1000)
+    assert living.returncode == -signal.SIGKILL
+    done = built.run([], "return", tmp_path, killed, within=60)
+    assert done.stdout.splitlines() == ["back"], done.stdout + done.stderr
 
 
 def test_a_jvm_ends_although_the_core_still_runs(built: Built, tun: int, outcome: object) -> None:
