@@ -9,14 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Sequence
 
-from . import report, small
-from .bars import SMALL
+from . import bridge, report, small
+from .bars import BRIDGE, SMALL
 from .engines import ENGINES, Engine
 from .figures import FIGURES, Figure, Run
 from .ground import Failed, Ground
 from .results import FILE, Results
 
 NAMES = [engine.name for engine in ENGINES]
+ALONE = {SMALL: small.measure, BRIDGE: bridge.measure}
 
 
 def named(text: str) -> list[str]:
@@ -29,7 +30,7 @@ def named(text: str) -> list[str]:
 
 
 def arguments() -> argparse.Namespace:
-    keys = [figure.key for figure in FIGURES] + [SMALL]
+    keys = [figure.key for figure in FIGURES] + [*ALONE]
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Muzzle beside other engines.")
     parser.add_argument("--quick", action="store_true", help="one short round")
     parser.add_argument("--rounds", type=int, default=3, help="rounds over all engines")
@@ -79,16 +80,17 @@ def take_apart(run: Run, figure: Figure, engines: Sequence[Engine], results: Res
         thread.join()
 
 
-def take_small(results: Results) -> None:
-    if results.has(1, SMALL, SMALL):
+def take_alone(part: str, results: Results) -> None:
+    """A part in which there is no other engine; it counts as an engine of its own."""
+    if results.has(1, part, part):
         return
     found, failed = {}, None
     try:
-        found = small.measure()
+        found = ALONE[part]()
     except (Failed, OSError) as why:
         failed = str(why)
-        print(f"  {SMALL}: {why}", file=sys.stderr)
-    results.add(1, SMALL, SMALL, found, failed)
+        print(f"  {part}: {why}", file=sys.stderr)
+    results.add(1, part, part, found, failed)
 
 
 def take_all(run: Run, rounds: int, chosen: argparse.Namespace, results: Results) -> None:
@@ -106,8 +108,9 @@ def take_all(run: Run, rounds: int, chosen: argparse.Namespace, results: Results
             else:
                 for engine in fit:
                     take(run, figure, engine, turn, results)
-    if SMALL in chosen.only or not (chosen.only or chosen.quick):
-        take_small(results)
+    for part in ALONE:
+        if part in chosen.only or not (chosen.only or chosen.quick):
+            take_alone(part, results)
 
 
 def main() -> int:

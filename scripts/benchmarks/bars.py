@@ -8,6 +8,7 @@ from typing import Callable, Literal
 # A row's median for an engine, or nothing; it is asked with the keys of both.
 Ask = Callable[[str, str], "float | None"]
 SMALL = "small"
+BRIDGE = "bridge"
 
 
 @dataclass(frozen=True)
@@ -74,4 +75,9 @@ BARS = [
     Bar("QUIC Initial", "quic/RFC 9001 A.2, one datagram", "<=", 3000, "ns", engine=SMALL),
     Bar("look-up among 500 000, 4096 hosts asked, hit", "500k/table/hit", "<=", 100, "ns", engine=SMALL),
     Bar("look-up among 500 000, 4096 hosts asked, miss", "500k/table/miss", "<=", 100, "ns", engine=SMALL),
+    Bar("nextEvents of 1000 events", "nextEvents of 1000, ms", "<=", 2, "ms", engine=BRIDGE),
+    Bar("snapshot", "snapshot, µs", "<=", 20, "µs", engine=BRIDGE),
+    Bar("setPolicy", "setPolicy, µs", "<=", 20, "µs", engine=BRIDGE),
+    Bar("onNetworkChanged", "onNetworkChanged, µs", "<=", 20, "µs", engine=BRIDGE),
+    Bar("first open of the core", "first open, new database, ms", "<=", 15, "ms", engine=BRIDGE),
 ]  # fmt: skip

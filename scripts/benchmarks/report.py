@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any, Sequence
 
-from .bars import BARS, SMALL
+from .bars import BARS, BRIDGE, SMALL
 from .engines import ENGINES
 from .figures import FIGURES, Figure, Row
 from .peers import PEERS_BY_NAME, ROOT
@@ -67,7 +67,7 @@ def bars(results: Results) -> str:
     figures = {row.key: figure.key for figure in FIGURES for row in figure.rows}
 
     def ask(row: str, engine: str) -> float | None:
-        return results.cell(figures.get(row, SMALL), engine).median(row)
+        return results.cell(figures.get(row, engine), engine).median(row)
 
     rows = []
     for bar in BARS:
@@ -85,6 +85,16 @@ def small(results: Results) -> str:
         return f"fails: {found.failed}"
     rows = [[name.replace("|", "/"), f"{values[-1]:.0f}"] for name, values in found.values.items()]
     return lines_of(["`cargo bench`", "ns"], rows, 1) if rows else ""
+
+
+def bridge(results: Results) -> str:
+    """What the natives took."""
+    found = results.cell(BRIDGE, BRIDGE)
+    if found.failed:
+        return f"fails: {found.failed}"
+    named = [name.rpartition(", ") for name in found.values]
+    rows = [[what, unit, f"{found.values[f'{what}, {unit}'][-1]:.3g}"] for what, _, unit in named]
+    return lines_of(["bridge", "unit", ""], rows, 2) if rows else ""
 
 
 def head(quick: bool, seconds: float, idle: float, flows: int) -> dict[str, Any]:
@@ -129,7 +139,7 @@ def peers() -> str:
 
 def whole(results: Results) -> str:
     """All of it, as it is printed and written."""
-    parts = [words(results), table(results), bars(results), small(results)]
+    parts = [words(results), table(results), bars(results), small(results), bridge(results)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -142,4 +152,6 @@ def write(results: Results, command: str) -> None:
     found += f"### The bars\n\n{bars(results)}\n"
     if parts := small(results):
         found += f"\n### The small ones\n\n{parts}\n"
+    if parts := bridge(results):
+        found += f"\n### The bridge\n\n{parts}\n"
     PAGE.write_text(f"{top}{BEGIN}\n{found}{END}{tail}")
