@@ -1,7 +1,6 @@
 package app.muzzle.ui
 
 import android.content.Intent
-import android.net.VpnService
 import android.os.Bundle
 import android.widget.Button
 import android.widget.FrameLayout
@@ -9,7 +8,6 @@ import android.widget.ImageView
 import android.widget.TextView
 import app.muzzle.R
 import app.muzzle.graph
-import app.muzzle.service.Trouble
 
 /** Says what Muzzle does and what it cannot, then asks Android for the VPN. */
 class FirstRunActivity : ScreenActivity() {
@@ -58,7 +56,7 @@ class FirstRunActivity : ScreenActivity() {
             at++
             showLeaf()
         } else {
-            done { askForVpn() }
+            done { grant.turnOn() }
         }
     }
 
@@ -66,31 +64,12 @@ class FirstRunActivity : ScreenActivity() {
         load({ graph.settings.update { it.copy(firstRunDone = true) } }) { then() }
     }
 
-    private fun askForVpn() {
-        val prompt = VpnService.prepare(this)
-        if (prompt == null) answered(true) else startActivityForResult(prompt, VPN)
-    }
-
-    override fun onActivityResult(
-        requestCode: Int,
-        resultCode: Int,
-        data: Intent?,
-    ) {
-        if (requestCode == VPN) answered(resultCode == RESULT_OK)
-    }
-
-    private fun answered(granted: Boolean) {
-        if (granted) {
-            graph.protection.start()
-            startActivity(Intent(this, KeepAliveActivity::class.java))
-        } else {
-            graph.protection.refused(Trouble.NOT_GRANTED)
-        }
+    override fun vpnAnswered(granted: Boolean) {
+        if (granted) startActivity(Intent(this, KeepAliveActivity::class.java))
         finish()
     }
 
     private companion object {
         const val AT = "at"
-        const val VPN = 1
     }
 }

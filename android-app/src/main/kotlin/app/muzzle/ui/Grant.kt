@@ -10,9 +10,13 @@ import app.muzzle.graph
 import app.muzzle.service.NewerApi
 import app.muzzle.service.Trouble
 
-/** Turns protection on, by way of Android's own questions where they were not answered yet. */
+/**
+ * Turns protection on, by way of Android's own questions where they were not answered yet. [answered]
+ * hears in the end whether the VPN is granted.
+ */
 class Grant(
     private val activity: Activity,
+    private val answered: (Boolean) -> Unit,
 ) {
     private var askedAt = 0L
 
@@ -35,19 +39,29 @@ class Grant(
         result: Int,
     ) {
         if (request != VPN) return
-        if (result == Activity.RESULT_OK) return activity.graph.protection.start()
+        if (result == Activity.RESULT_OK) return granted()
         val atOnce = SystemClock.elapsedRealtime() - askedAt < AT_ONCE_MS
-        activity.graph.protection.refused(if (atOnce) Trouble.OTHER_ALWAYS_ON else Trouble.NOT_GRANTED)
+        refused(if (atOnce) Trouble.OTHER_ALWAYS_ON else Trouble.NOT_GRANTED)
     }
 
     private fun askForVpn() {
-        val question = VpnService.prepare(activity) ?: return activity.graph.protection.start()
+        val question = VpnService.prepare(activity) ?: return granted()
         askedAt = SystemClock.elapsedRealtime()
         try {
             activity.startActivityForResult(question, VPN)
         } catch (_: ActivityNotFoundException) {
-            activity.graph.protection.refused(Trouble.NOT_GRANTED)
+            refused(Trouble.NOT_GRANTED)
         }
+    }
+
+    private fun granted() {
+        activity.graph.protection.start()
+        answered(true)
+    }
+
+    private fun refused(why: Trouble) {
+        activity.graph.protection.refused(why)
+        answered(false)
     }
 
     private companion object {

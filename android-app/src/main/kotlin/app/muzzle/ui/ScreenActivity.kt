@@ -22,7 +22,7 @@ import app.muzzle.settings.OwnerSettings
 abstract class ScreenActivity : Activity() {
     protected val toolbar: Toolbar get() = find(R.id.toolbar)
     private val content: FrameLayout get() = find(R.id.content)
-    val grant by lazy { Grant(this) }
+    val grant by lazy { Grant(this, ::vpnAnswered) }
     private val tickets = mutableListOf<Work.Ticket>()
     val faces by lazy { Faces(this, graph.apps) }
     val times by lazy { Times(this, graph.clock) }
@@ -46,6 +46,9 @@ abstract class ScreenActivity : Activity() {
         permissions: Array<String>,
         grantResults: IntArray,
     ) = grant.permissionAnswered(requestCode)
+
+    /** The owner was asked for the VPN by [grant]. */
+    protected open fun vpnAnswered(granted: Boolean) = Unit
 
     override fun onDestroy() {
         tickets.forEach { it.cancel() }

@@ -92,7 +92,8 @@ class ToolsTest : ScreenTest() {
             resolver,
         ).registerInputStream(place, ByteArrayInputStream(OwnerSettings(retentionDays = 3).json().toString().toByteArray()))
         assertEquals(3, resolver.readBackup(place).retentionDays)
-        val bad = listOf("", "{}", "[1]", "{\"v\":1,\"retention_days\":-4}", "{\"v\":99}", "x".repeat(2 shl 20))
+        val deep = "{\"v\":1,\"apps\":" + "[".repeat(500_000)
+        val bad = listOf("", "{}", "[1]", "{\"v\":1,\"retention_days\":-4}", "{\"v\":99}", "x".repeat(2 shl 20), deep)
         for (text in bad) {
             shadowOf(resolver).registerInputStream(place, ByteArrayInputStream(text.toByteArray()))
             assertThrows(text.take(30), JSONException::class.java) { resolver.readBackup(place) }
@@ -112,9 +113,8 @@ class ToolsTest : ScreenTest() {
         assertFalse(graph.settings.now.firstRunDone)
         tap(screen, "Turn on")
         assertTrue(graph.settings.now.firstRunDone)
-        val prompt = shadowOf(screen).nextStartedActivityForResult
-        if (prompt != null) shadowOf(screen).receiveResult(prompt.intent, Activity.RESULT_OK, null)
         assertTrue(graph.protection.state is ProtectionState.On)
+        assertEquals(KeepAliveActivity::class.java.name, shadowOf(screen).nextStartedActivity.component!!.className)
         assertTrue(screen.isFinishing)
     }
 
