@@ -5,6 +5,7 @@ import android.content.Context
 import app.muzzle.apps.InstalledApps
 import app.muzzle.core.Core
 import app.muzzle.core.CoreException
+import app.muzzle.core.LogFiles
 import app.muzzle.core.NativeCore
 import app.muzzle.core.OpenConfig
 import app.muzzle.core.Work
@@ -44,22 +45,55 @@ open class Graph(
     /** From here on protection listens to the owner's choices. */
     fun wake(): Protection = protection
 
-    /** Throws [CoreException] each time it is asked for and cannot be opened. Reads the disk. */
-    open val core: Core
-        get() =
-            synchronized(this) {
-                opened ?: Core
-                    .open(
-                        OpenConfig(
-                            File(app.filesDir, "muzzle.db").path,
-                            app.cacheDir.path,
-                            android.os.Build.VERSION.SDK_INT,
-                            settings.now.retentionDays,
-                            settings.now.maxBytes,
-                            debug = false,
-                        ),
-                        upcalls,
-                    ).also { opened = it }
-            }
+    private val db by lazy { File(app.filesDir, "muzzle.db") }
+    val logFiles by lazy { LogFiles(db) }
+
+    /**
+     * Throws [CoreException] each time it is asked for and cannot be opened. A log that cannot be read is put
+     * aside and a new one begun: protection must not wait for it. Reads the disk.
+     */
+    open val core: Core get() = synchronized(this) { opened ?: openOrBegin().also { opened = it } }
     private var opened: Core? = null
+
+    /** Empties the log for good, also one that cannot be opened, and deletes those put aside. Reads the disk. */
+    fun wipe() =
+        synchronized(this) {
+            try {
+                core.wipe()
+            } catch (e: CoreException) {
+                if (e.code !in LogFiles.UNREADABLE && e.code != "store-newer") throw e
+                beginAnew()
+            }
+            logFiles.deleteDamaged()
+        }
+
+    private fun beginAnew() {
+        opened?.close()
+        opened = null
+        logFiles.delete()
+        opened = openLog()
+        guard.coreReplaced()
+    }
+
+    private fun openOrBegin(): Core =
+        try {
+            openLog()
+        } catch (e: CoreException) {
+            if (e.code !in LogFiles.UNREADABLE) throw e
+            logFiles.putAside(clock.millis())
+            openLog()
+        }
+
+    private fun openLog() =
+        Core.open(
+            OpenConfig(
+                db.path,
+                app.cacheDir.path,
+                android.os.Build.VERSION.SDK_INT,
+                settings.now.retentionDays,
+                settings.now.maxBytes,
+                debug = false,
+            ),
+            upcalls,
+        )
 }

@@ -100,6 +100,9 @@ sealed interface Event {
 
     data object CoreEnded : Event
 
+    /** The log began anew under another core, which knows no policy and has no TUN. */
+    data object CoreReplaced : Event
+
     /** Another VPN took over, or the owner took the grant back. */
     data object Revoked : Event
 
@@ -198,6 +201,7 @@ fun MachineState.after(
         is Event.TunUp -> if (event.attempt == attempt && opening) tunUp(now) else Step(this)
         is Event.TunFailed -> if (event.attempt == attempt && opening) fail(event.why, now) else Step(this)
         Event.CoreEnded -> coreEnded(now)
+        Event.CoreReplaced -> rebuilt(Effect.SendPolicy(pausedUntil))
         Event.Revoked -> if (phase == Phase.Idle) Step(this) else fail(Trouble.REVOKED, now)
         is Event.NetworkChanged -> networkChanged(event.resolvers)
         Event.NetworkLost -> Step(copy(resolvers = emptyList()))

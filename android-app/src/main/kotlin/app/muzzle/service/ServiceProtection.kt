@@ -94,6 +94,8 @@ class ServiceProtection(
 
     fun coreEnded() = onMain { handle(Event.CoreEnded) }
 
+    fun coreReplaced() = onMain { handle(Event.CoreReplaced) }
+
     fun networkChanged(resolvers: List<String>) {
         networkResolvers = resolvers
         handle(Event.NetworkChanged(choices.resolvers.ifEmpty { resolvers }))

@@ -8,6 +8,7 @@ import android.provider.Settings
 import app.muzzle.Graph
 import app.muzzle.R
 import app.muzzle.core.Core
+import app.muzzle.service.connectivity
 import app.muzzle.service.privateDnsName
 import java.text.DateFormat
 import java.util.Date
@@ -31,6 +32,8 @@ fun attentionOf(
         listOfNotNull(
             storeTrouble(context, graph.core),
             settingsTrouble(context, graph),
+            logAside(context, graph),
+            noNetwork(context),
             privateDns(context),
             batteryLimit(context),
             otherUsers(context),
@@ -110,6 +113,29 @@ private fun settingsTrouble(
         "settings-unreadable",
         context.getString(R.string.attention_settings),
         context.getString(R.string.attention_settings_text, aside.name),
+    )
+}
+
+/** The log began anew. The name of its file tells one such time from another. */
+private fun logAside(
+    context: Context,
+    graph: Graph,
+): Attention? {
+    val aside = graph.logFiles.damaged() ?: return null
+    return Attention(
+        "log-${aside.name}",
+        context.getString(R.string.attention_log),
+        context.getString(R.string.attention_log_text, aside.name),
+    )
+}
+
+private fun noNetwork(context: Context): Attention? {
+    if (context.connectivity.activeNetwork != null) return null
+    return Attention(
+        "no-network",
+        context.getString(R.string.attention_no_network),
+        context.getString(R.string.attention_no_network_text),
+        Intent(Settings.ACTION_WIRELESS_SETTINGS),
     )
 }
 

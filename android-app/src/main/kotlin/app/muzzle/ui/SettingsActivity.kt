@@ -229,7 +229,7 @@ class SettingsActivity : ScreenActivity() {
     }
 
     private fun wipe() {
-        load({ graph.core.wipe() }, failed = { fault ->
+        load({ graph.wipe() }, failed = { fault ->
             val words = errorWords(this, fault)
             tell("${words.title}\n\n${words.advice}")
         }) {

@@ -183,6 +183,14 @@ class MachineTest {
     }
 
     @Test
+    fun aCoreThatBeganAnewGetsThePolicyAndATun() {
+        val rebuilding = on.copy(phase = Phase.Up(now, rebuilding = true), attempt = 2)
+        on.gives(Event.CoreReplaced, rebuilding, SendPolicy(null), OpenTun(2, on.plan, on.resolvers))
+        opening.gives(Event.CoreReplaced, opening.copy(attempt = 2), SendPolicy(null), OpenTun(2, Plan(), emptyList()))
+        listOf(off, asking, launching, failed).forEach { it.gives(Event.CoreReplaced, it, SendPolicy(null)) }
+    }
+
+    @Test
     fun resolversOfANewNetworkReachACoreThatRuns() {
         val new = listOf("198.51.100.1")
         for (state in listOf(opening, on, paused)) {
