@@ -25,12 +25,12 @@ import java.time.ZoneOffset
 class TestGraph(
     private val app: Application,
     seeded: Boolean = true,
+    override val work: Work = Work(background = { it.run() }, main = { it.run() }),
     /** Changes the copy of the synthetic week before the core opens it. */
     private val prepare: (File) -> Unit = {},
 ) : Graph(app),
     AutoCloseable {
     override val clock: Clock = Clock.fixed(NOW, ZoneOffset.UTC)
-    override val work = Work(background = { it.run() }, main = { it.run() })
     override val upcalls =
         object : NativeCore.Upcalls {
             override fun connectionOwner(

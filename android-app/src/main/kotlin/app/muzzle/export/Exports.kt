@@ -12,6 +12,7 @@ import app.muzzle.core.ExportSize
 import app.muzzle.core.NativeCore
 import java.io.File
 import java.io.FileNotFoundException
+import java.io.IOException
 
 /** What the core may write; [code] is its name for it. A core that cannot says `unsupported`. */
 enum class ExportFormat(
@@ -68,7 +69,7 @@ fun Core.exportTo(
     request: ExportRequest,
     progress: NativeCore.Progress,
 ): ExportSize =
-    whole({ DocumentsContract.deleteDocument(resolver, document) }) {
+    whole({ delete(resolver, document) }) {
         val descriptor = resolver.openFileDescriptor(document, "rwt") ?: throw FileNotFoundException("the document is gone")
         export(descriptor.detachFd(), request, progress)
     }
@@ -79,20 +80,32 @@ fun Core.exportTo(
     request: ExportRequest,
     progress: NativeCore.Progress,
 ): ExportSize =
-    whole({ file.delete() }) {
+    whole({ file.delete() || !file.exists() }) {
         val mode = ParcelFileDescriptor.MODE_CREATE or ParcelFileDescriptor.MODE_TRUNCATE or ParcelFileDescriptor.MODE_READ_WRITE
         export(ParcelFileDescriptor.open(file, mode).detachFd(), request, progress)
     }
 
+/** An export ended early, and what was written of it is still there. */
+class LeftBehind(
+    override val cause: Throwable,
+) : IOException(cause)
+
+/** All is written, or what was written is deleted. Who keeps the document may refuse that: [LeftBehind]. */
 private fun whole(
-    delete: () -> Unit,
+    delete: () -> Boolean,
     write: () -> ExportSize,
-): ExportSize {
-    var complete = false
-    try {
-        return write().also { complete = true }
-    } finally {
-        // The fault of the export is what the owner must hear of, not one of tidying up after it.
-        if (!complete) runCatching(delete)
+): ExportSize =
+    runCatching(write).getOrElse { fault ->
+        val gone = runCatching(delete).getOrDefault(false)
+        throw if (gone) fault else LeftBehind(fault)
     }
-}
+
+private fun delete(
+    resolver: ContentResolver,
+    document: Uri,
+): Boolean =
+    try {
+        DocumentsContract.deleteDocument(resolver, document)
+    } catch (_: FileNotFoundException) {
+        true
+    }

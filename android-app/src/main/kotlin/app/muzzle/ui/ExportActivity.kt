@@ -17,6 +17,7 @@ import app.muzzle.core.NativeCore
 import app.muzzle.core.Work
 import app.muzzle.export.ExportFormat
 import app.muzzle.export.ExportProvider
+import app.muzzle.export.LeftBehind
 import app.muzzle.export.Offer
 import app.muzzle.export.exportTo
 import app.muzzle.export.offer
@@ -223,6 +224,7 @@ class ExportActivity : ScreenActivity() {
     }
 
     private fun failure(error: Throwable): String {
+        if (error is LeftBehind) return getString(R.string.export_left)
         if ((error as? CoreException)?.code == "cancelled") return getString(R.string.export_cancelled)
         val words = errorWords(this, error)
         return getString(R.string.export_failed, words.title, words.advice)
