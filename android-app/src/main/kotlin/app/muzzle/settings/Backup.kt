@@ -19,7 +19,17 @@ fun ContentResolver.saveBackup(
 /** Throws [JSONException] for a file that is no backup. */
 fun ContentResolver.readBackup(document: Uri): OwnerSettings {
     val from = openInputStream(document) ?: throw FileNotFoundException("the document is gone")
-    val settings = OwnerSettings.of(JSONObject(from.use(::atMost).decodeToString()))
+    return readSettings(from.use(::atMost))
+}
+
+/** Throws [JSONException] for what no version of the app has written. */
+fun readSettings(bytes: ByteArray): OwnerSettings {
+    val settings =
+        try {
+            OwnerSettings.of(JSONObject(bytes.decodeToString()))
+        } catch (_: StackOverflowError) {
+            throw JSONException("nested too deep")
+        }
     val sound = settings.retentionDays >= 0 && settings.maxBytes >= 0 && badAddress(settings.resolvers) == null
     return if (sound) settings else throw JSONException("a value outside its range")
 }

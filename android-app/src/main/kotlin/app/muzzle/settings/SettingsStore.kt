@@ -2,7 +2,6 @@ package app.muzzle.settings
 
 import android.util.AtomicFile
 import org.json.JSONException
-import org.json.JSONObject
 import java.io.File
 import java.io.FileNotFoundException
 import java.io.IOException
@@ -48,7 +47,7 @@ class SettingsStore(
 
     private fun read(): OwnerSettings =
         try {
-            OwnerSettings.of(JSONObject(atomic.readFully().decodeToString()))
+            readSettings(atomic.readFully())
         } catch (_: FileNotFoundException) {
             OwnerSettings()
         } catch (_: JSONException) {
