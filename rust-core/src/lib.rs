@@ -5,7 +5,7 @@
 //! - ring 0, pure codecs without state or I/O: [`event`], [`wire`], [`dns`], [`tls`], [`quic`],
 //!   [`http`], [`decode`], [`signatures`], [`limits`];
 //! - ring 1, state without I/O, `now` is an argument: [`policy`], [`names`], [`tcp`], [`flow`],
-//!   [`engine`];
+//!   [`engine`], [`replay`];
 //! - ring 2, effects: [`io`], [`store`], [`export`], [`lists`], [`service`], [`bridge`], `jni`, [`cli`].
 
 pub mod decode;
@@ -22,6 +22,7 @@ pub mod engine;
 pub mod flow;
 pub mod names;
 pub mod policy;
+pub mod replay;
 pub mod tcp;
 
 pub mod bridge;

@@ -203,3 +203,23 @@ pub const LISTS: usize = 15;
 
 /// Policy and signature files, bytes.
 pub const CONFIG_FILE: u64 = 16 * 1024 * 1024;
+
+/// Largest packet or block that is taken from a capture, bytes: twice the largest packet that
+/// capturing tools keep, for remarks.
+pub const CAPTURE_BLOCK: usize = 512 * 1024;
+/// Bytes of a capture that are read at once.
+pub const CAPTURE_READ: usize = 256 * 1024;
+/// Interfaces of one section of a capture.
+pub const CAPTURE_INTERFACES: usize = 4096;
+/// VLAN tags of one frame that are passed over.
+pub const VLAN_TAGS: usize = 2;
+/// Extension headers of one IPv6 packet that are passed over.
+pub const IPV6_HEADERS: usize = 8;
+/// Largest window that TCP knows, bytes (RFC 7323 §2.3).
+pub const TCP_WINDOW: u32 = 1 << 30;
+/// Bytes of one captured connection that wait for a missing segment.
+pub const REPLAY_STREAM: usize = 256 * 1024;
+/// What a waiting segment counts beside its bytes, so that small ones are bounded too.
+pub const REPLAY_SEGMENT: usize = 64;
+/// Bytes of heads, bodies and waiting segments that all captured flows hold together.
+pub const REPLAY_HELD: usize = 64 * 1024 * 1024;

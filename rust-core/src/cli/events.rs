@@ -263,7 +263,8 @@ fn signals() -> io::Result<Receiver<()>> {
     Ok(told)
 }
 
-fn print(out: &mut impl Write, event: &Event, json: bool) -> io::Result<()> {
+/// One event, for people or as JSON.
+pub(crate) fn print(out: &mut impl Write, event: &Event, json: bool) -> io::Result<()> {
     if json {
         let line = serde_json::to_string(event).map_err(io::Error::from)?;
         return write_line(out, &line);

@@ -7,6 +7,7 @@ mod export;
 mod files;
 mod lists;
 mod lookup;
+mod replay;
 mod routes;
 mod run;
 mod stats;
@@ -27,6 +28,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Args),
+    Replay(replay::Args),
     Decode(decode::Args),
     Lookup(lookup::Args),
     Lists(lists::Args),
@@ -60,6 +62,7 @@ pub fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
     let outcome = match Cli::parse().command {
         Command::Run(args) => run::run(args),
+        Command::Replay(args) => replay::run(args),
         Command::Decode(args) => decode::run(args),
         Command::Lookup(args) => lookup::run(args),
         Command::Lists(args) => lists::run(args),

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 /// Looks at a stream until it tells its host.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(crate) struct Gate {
     hello: HelloReader,
     /// When the connection is made although the app has not said a host.
     pub(super) until_us: i64,
@@ -28,26 +28,26 @@ pub(super) struct Gate {
 
 /// What the first bytes told.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Told {
-    pub(super) host: Option<String>,
-    pub(super) transport: Transport,
+pub(crate) struct Told {
+    pub(crate) host: Option<String>,
+    pub(crate) transport: Transport,
     /// Whether the host may hide another.
-    pub(super) ech: bool,
+    pub(crate) ech: bool,
 }
 
 impl Told {
     /// The app said nothing, or nothing that names a host.
-    pub(super) const NOTHING: Self = Self { host: None, transport: Transport::Tcp, ech: false };
+    pub(crate) const NOTHING: Self = Self { host: None, transport: Transport::Tcp, ech: false };
 }
 
 impl Gate {
-    pub(super) fn new(now: Now) -> Self {
+    pub(crate) fn new(now: Now) -> Self {
         let until_us = now.mono_us + limits::FIRST_BYTES.as_micros() as i64;
         Self { hello: HelloReader::default(), until_us }
     }
 
     /// Looks at all bytes so far; `None` while more are needed.
-    pub(super) fn look(&mut self, bytes: &[u8]) -> Option<Told> {
+    pub(crate) fn look(&mut self, bytes: &[u8]) -> Option<Told> {
         let told = |host, transport| Some(Told { host, transport, ech: false });
         if bytes.is_empty() {
             return None;

@@ -7,7 +7,7 @@ use crate::event::{FlowId, Record, Transport};
 use crate::http::{Parser, Progress};
 
 /// How a flow is looked at.
-pub(super) enum Inspect {
+pub(crate) enum Inspect {
     /// Not at all, or no longer.
     Off,
     /// As requests.
@@ -15,12 +15,12 @@ pub(super) enum Inspect {
 }
 
 impl Inspect {
-    pub(super) fn requests() -> Self {
+    pub(crate) fn requests() -> Self {
         Self::Requests(Box::default())
     }
 
     /// Takes the next bytes of the app; hands over a record for each request that they complete.
-    pub(super) fn feed(
+    pub(crate) fn feed(
         &mut self,
         flow: FlowId,
         time_ms: i64,
@@ -42,8 +42,26 @@ impl Inspect {
         record(Record::Opaque { flow, time_ms, transport });
     }
 
+    /// Whether requests are still looked for.
+    pub(crate) fn is_on(&self) -> bool {
+        matches!(self, Self::Requests(_))
+    }
+
+    /// Whether it stands between requests.
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self, Self::Requests(parser) if parser.idle())
+    }
+
+    /// Bytes on the heap.
+    pub(crate) fn held(&self) -> usize {
+        match self {
+            Self::Requests(parser) => parser.held(),
+            Self::Off => 0,
+        }
+    }
+
     /// The request that was cut by the end of the flow.
-    pub(super) fn finish(&mut self) -> Option<crate::http::Request> {
+    pub(crate) fn finish(&mut self) -> Option<crate::http::Request> {
         match std::mem::replace(self, Self::Off) {
             Self::Requests(parser) => parser.finish(),
             Self::Off => None,

@@ -24,6 +24,8 @@ mod udp;
 
 pub use counters::{Counters, Drop};
 pub use effects::{Complaint, ConnectError, Effects, Now, Owner, Readiness, Received, Sent};
+pub(crate) use gate::{Gate, Told};
+pub(crate) use inspect::Inspect;
 
 use crate::event::{FlowFacts, FlowId, Record, Transport, Verdict};
 use crate::flow::{Table, Token};

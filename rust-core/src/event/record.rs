@@ -108,6 +108,18 @@ impl FlowFacts {
         }
     }
 
+    /// The event of a flow that carries something whose content cannot be read.
+    pub fn opaque(&self, time_ms: i64, transport: Transport) -> Event {
+        let mut event = if matches!(transport, Transport::Tls | Transport::Quic) {
+            self.event(super::State::Encrypted)
+        } else {
+            Event::unread(Some(self), transport, ProblemCode::Unsupported)
+        };
+        event.transport = Some(transport);
+        event.time = Some(super::Time(time_ms));
+        event
+    }
+
     fn hidden_host(&self) -> Option<Problem> {
         let told = Problem { code: ProblemCode::Encrypted, path: Problem::HOST.to_owned() };
         self.ech.then_some(told)
@@ -115,6 +127,14 @@ impl FlowFacts {
 }
 
 impl Event {
+    /// An event that says: something was sent and could not be read.
+    pub fn unread(facts: Option<&FlowFacts>, transport: Transport, code: ProblemCode) -> Self {
+        let state = super::State::Undecodable;
+        let event = facts.map_or_else(|| Self::empty(state), |facts| facts.event(state));
+        let problems = vec![Problem { code, path: String::new() }];
+        Self { transport: Some(transport), problems, ..event }
+    }
+
     /// An event of which nothing is known but its state.
     pub fn empty(state: super::State) -> Self {
         Self {

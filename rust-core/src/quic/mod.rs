@@ -10,7 +10,7 @@ mod packet;
 mod pieces;
 mod reader;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 
 pub use reader::{InitialReader, Outcome, Unreadable};
 

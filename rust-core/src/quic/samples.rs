@@ -2,7 +2,7 @@
 //! send.
 
 use super::keys::{Keys, Version};
-use crate::tls::samples::put;
+use crate::tls::samples::{self, put};
 
 /// The Destination Connection ID of RFC 9001 appendix A and RFC 9369 appendix A.
 pub(super) const DCID: [u8; 8] = [0x83, 0x94, 0xc8, 0xf0, 0x3e, 0x51, 0x57, 0x08];
@@ -57,6 +57,12 @@ pub(super) fn of_the_rfcs() -> [&'static [u8]; 2] {
 /// A long header packet that carries `payload`; `kind` is its type bits.
 pub(super) fn packet(version: u32, kind: u8, dcid: &[u8], number: u8, payload: &[u8]) -> Vec<u8> {
     sealed((version, kind), (dcid, dcid), number, payload)
+}
+
+/// The first datagram of a synthetic client that names this host.
+pub(crate) fn hello_to(host: &[u8]) -> Vec<u8> {
+    let names = samples::names(&[(0, host)]);
+    packet(1, 0, b"eight by", 0, &crypto(0, &samples::hello(&[(0, &names)])))
 }
 
 /// The same, with the keys of another connection ID than that in its header.
