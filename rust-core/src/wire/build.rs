@@ -68,6 +68,90 @@ pub fn datagram(
     Ok(total)
 }
 
+/// What a segment is beside its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Data, or an acknowledgement.
+    None,
+    /// The first one of its side.
+    Syn,
+    /// The last one of its side.
+    Fin,
+    /// A refusal.
+    Rst,
+}
+
+/// A TCP segment to be written (RFC 9293 §3.1).
+#[derive(Clone, Copy, Debug)]
+pub struct Segment<'a> {
+    /// What it is.
+    pub control: Control,
+    /// Number of its first byte, or of itself.
+    pub seq: u32,
+    /// Number of the next byte that is expected of the other side.
+    pub ack: Option<u32>,
+    /// Its data.
+    pub data: &'a [u8],
+}
+
+/// Writes a segment into a packet. Returns the packet's length.
+pub fn segment(
+    src: SocketAddr,
+    dst: SocketAddr,
+    segment: Segment<'_>,
+    out: &mut [u8],
+) -> Result<usize, NoRoom> {
+    if src.is_ipv4() != dst.is_ipv4() {
+        return Err(NoRoom);
+    }
+    let repr = TcpRepr {
+        src_port: src.port(),
+        dst_port: dst.port(),
+        control: match segment.control {
+            Control::None => TcpControl::None,
+            Control::Syn => TcpControl::Syn,
+            Control::Fin => TcpControl::Fin,
+            Control::Rst => TcpControl::Rst,
+        },
+        seq_number: number(segment.seq),
+        ack_number: segment.ack.map(number),
+        window_len: u16::MAX,
+        window_scale: None,
+        max_seg_size: None,
+        sack_permitted: false,
+        sack_ranges: [None; 3],
+        timestamp: None,
+        payload: segment.data,
+    };
+    emit(src, dst, &repr, out)
+}
+
+fn number(value: u32) -> TcpSeqNumber {
+    TcpSeqNumber(value.cast_signed())
+}
+
+fn emit(
+    src: SocketAddr,
+    dst: SocketAddr,
+    repr: &TcpRepr<'_>,
+    out: &mut [u8],
+) -> Result<usize, NoRoom> {
+    let ip = ip_repr(src, dst, IpProtocol::Tcp, repr.buffer_len());
+    let total = ip.header_len() + repr.buffer_len();
+    if total > usize::from(u16::MAX) {
+        return Err(NoRoom);
+    }
+    let out = out.get_mut(..total).ok_or(NoRoom)?;
+    ip.emit(&mut *out, &ChecksumCapabilities::default());
+    repr.emit(
+        &mut TcpPacket::new_unchecked(&mut out[ip.header_len()..]),
+        &ip.src_addr(),
+        &ip.dst_addr(),
+        &ChecksumCapabilities::default(),
+    );
+    Ok(total)
+}
+
 /// Writes the reset that refuses a segment (RFC 9293 §3.10.7.1). `packet` is a TCP packet that
 /// [`super::Packet::parse`] accepted, cut to its length. Returns the length of the reset.
 pub fn reset(packet: &[u8], out: &mut [u8]) -> Result<usize, NoRoom> {
@@ -93,17 +177,7 @@ pub fn reset(packet: &[u8], out: &mut [u8]) -> Result<usize, NoRoom> {
         timestamp: None,
         payload: &[],
     };
-    let ip = ip_repr(parsed.tuple.dst, parsed.tuple.src, IpProtocol::Tcp, repr.buffer_len());
-    let total = ip.header_len() + repr.buffer_len();
-    let out = out.get_mut(..total).ok_or(NoRoom)?;
-    ip.emit(&mut *out, &ChecksumCapabilities::default());
-    repr.emit(
-        &mut TcpPacket::new_unchecked(&mut out[ip.header_len()..]),
-        &ip.src_addr(),
-        &ip.dst_addr(),
-        &ChecksumCapabilities::default(),
-    );
-    Ok(total)
+    emit(parsed.tuple.dst, parsed.tuple.src, &repr, out)
 }
 
 /// Writes a segment without its data. `packet` is a TCP packet that [`super::Packet::parse`]
@@ -216,6 +290,25 @@ mod tests {
         assert!(tcp.rst() && tcp.ack());
         assert_eq!((tcp.src_port(), tcp.dst_port()), (80, 40000));
         assert_eq!(tcp.ack_number(), TcpSeqNumber(0x1234_5679));
+    }
+
+    #[test]
+    fn a_segment_is_written_as_it_is_read() {
+        let mut out = [0; 100];
+        for (src, dst) in [("1.2.3.4:5", "6.7.8.9:10"), ("[fd00::1]:5", "[fd00::2]:10")] {
+            let (src, dst) = (src.parse().unwrap(), dst.parse().unwrap());
+            let (seq, ack) = (u32::MAX, Some(7));
+            let fin = Segment { control: Control::Fin, seq, ack, data: b"last" };
+            let len = segment(src, dst, fin, &mut out).unwrap();
+            let packet = crate::wire::Packet::parse(&out[..len]).unwrap();
+            assert_eq!((packet.tuple.src, packet.tuple.dst), (src, dst));
+            let at = if src.is_ipv4() { 20 } else { 40 };
+            let tcp = TcpPacket::new_checked(&out[at..len]).unwrap();
+            assert!(tcp.verify_checksum(&src.ip().into(), &dst.ip().into()));
+            assert!(tcp.fin() && tcp.ack() && !tcp.syn() && !tcp.rst());
+            assert_eq!((tcp.seq_number(), tcp.payload()), (TcpSeqNumber(-1), &b"last"[..]));
+            assert_eq!(segment(src, dst, fin, &mut [0; 43]), Err(NoRoom));
+        }
     }
 
     #[test]

@@ -7,7 +7,8 @@ mod build;
 mod echo;
 
 pub use build::{
-    DATAGRAM_V4, DATAGRAM_V6, NoRoom, Unreachable, datagram, reset, segment_head, unreachable,
+    Control, DATAGRAM_V4, DATAGRAM_V6, NoRoom, Segment, Unreachable, datagram, reset, segment,
+    segment_head, unreachable,
 };
 pub use echo::{ECHO_V4, ECHO_V6, Echo, echo};
 
