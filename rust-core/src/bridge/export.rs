@@ -2,7 +2,7 @@
 
 use super::query::versioned;
 use super::{Code, Core, Fault, ask, fault};
-use crate::export::{self, Format, Order, Redaction};
+use crate::export::{self, ExportError, Format, Order, Redaction};
 use crate::store::{Filter, Reader};
 use serde_json::json;
 use std::cell::Cell;
@@ -82,8 +82,12 @@ impl Form {
 fn form(asked: ask::Export) -> Result<Form, Fault> {
     let unknown = |_| Fault::new(Code::Unsupported, "this format");
     let no_key = |error| Fault::new(Code::System, format!("no key for pseudonyms: {error}"));
+    let format: Format = asked.format.parse().map_err(unknown)?;
+    if asked.redact && !format.can_hide() {
+        return Err(ExportError::CannotHide(format).into());
+    }
     Ok(Form {
-        format: asked.format.parse().map_err(unknown)?,
+        format,
         filter: asked.filter.0.try_into()?,
         redaction: asked.redact.then(Redaction::new).transpose().map_err(no_key)?,
     })

@@ -121,6 +121,7 @@ impl From<ExportError> for Fault {
         match error {
             ExportError::Store(error) => error.into(),
             ExportError::Output(error) => Self::new(output_code(&error), error),
+            error @ ExportError::CannotHide(_) => Self::new(Code::Unsupported, error),
         }
     }
 }

@@ -17,7 +17,8 @@ const TICK: Duration = Duration::from_millis(100);
 #[command(after_help = "Examples:
   muzzle export --db muzzle.db --format csv --out events.csv --since 7d
   muzzle export --db muzzle.db --format jsonl --out - | jq .kinds
-  muzzle export --db muzzle.db --format jsonl --out shared.jsonl --redact")]
+  muzzle export --db muzzle.db --format jsonl --out shared.jsonl --redact
+  muzzle export --db muzzle.db --format pcapng --out - --since 1h | wireshark -k -i -")]
 pub(crate) struct Args {
     /// The database
     #[arg(long, value_name = "FILE")]
@@ -87,6 +88,10 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
             args.out.display()
         ))),
         Err(ExportError::Store(error)) => Err(at(&args.db, error)),
+        Err(error @ ExportError::CannotHide(_)) => Err(Failure::with_code(
+            2,
+            format_args!("{error}, it holds what was sent byte for byte; choose jsonl or csv"),
+        )),
     }
 }
 

@@ -1,7 +1,7 @@
 //! CSV (RFC 4180) with a header, one row an event. Never gives a spreadsheet a cell that it would
 //! run as a formula.
 
-use super::Sink;
+use super::{ExportError, Sink};
 use crate::event::{Event, Kind};
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -69,11 +69,11 @@ fn plain(error: ::csv::Error) -> io::Error {
 }
 
 impl Sink for Table<'_> {
-    fn event(&mut self, event: &Event) -> io::Result<()> {
+    fn event(&mut self, event: &Event) -> Result<(), ExportError> {
         for cell in row(event) {
             self.out.write_field(defuse(&cell).as_ref()).map_err(plain)?;
         }
-        self.out.write_record(None::<&[u8]>).map_err(plain)
+        Ok(self.out.write_record(None::<&[u8]>).map_err(plain)?)
     }
 
     fn finish(&mut self) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! JSON Lines: each event exactly as [`Event`] serialises. Never breaks a line inside an event.
 
-use super::Sink;
+use super::{ExportError, Sink};
 use crate::event::Event;
 use std::io::{self, Write};
 
@@ -15,10 +15,10 @@ impl<'a> Lines<'a> {
 }
 
 impl Sink for Lines<'_> {
-    fn event(&mut self, event: &Event) -> io::Result<()> {
+    fn event(&mut self, event: &Event) -> Result<(), ExportError> {
         // The conversion keeps the kind of an output error, such as a broken pipe.
         serde_json::to_writer(&mut *self.out, event).map_err(io::Error::from)?;
-        self.out.write_all(b"\n")
+        Ok(self.out.write_all(b"\n")?)
     }
 
     fn finish(&mut self) -> io::Result<()> {

@@ -3,6 +3,8 @@
 
 mod csv;
 mod jsonl;
+mod packets;
+mod pcapng;
 mod redact;
 
 pub use redact::Redaction;
@@ -20,18 +22,26 @@ pub enum Format {
     Jsonl,
     /// A table, one row an event.
     Csv,
+    /// Packets, as from a capture.
+    Pcapng,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: &[Self] = &[Self::Jsonl, Self::Csv];
+    pub const ALL: &[Self] = &[Self::Jsonl, Self::Csv, Self::Pcapng];
 
     /// The spelling of the format, which is also the usual extension.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Jsonl => "jsonl",
             Self::Csv => "csv",
+            Self::Pcapng => "pcapng",
         }
+    }
+
+    /// Whether it can hide what events tell about the owner. Packets hold it byte for byte.
+    pub const fn can_hide(self) -> bool {
+        !matches!(self, Self::Pcapng)
     }
 }
 
@@ -52,6 +62,9 @@ pub enum ExportError {
     /// The target could not be written.
     #[error("output: {0}")]
     Output(#[from] io::Error),
+    /// The format holds what was sent as it was sent.
+    #[error("{} cannot be redacted", .0.as_str())]
+    CannotHide(Format),
 }
 
 /// What to write.
@@ -66,15 +79,20 @@ pub struct Order<'a> {
 
 /// What a format does with each event.
 trait Sink {
-    fn event(&mut self, event: &Event) -> io::Result<()>;
+    fn event(&mut self, event: &Event) -> Result<(), ExportError>;
 
     fn finish(&mut self) -> io::Result<()>;
 }
 
-fn sink<'a>(format: Format, out: &'a mut dyn Write) -> io::Result<Box<dyn Sink + 'a>> {
+fn sink<'a>(
+    format: Format,
+    reader: &'a Reader,
+    out: &'a mut dyn Write,
+) -> io::Result<Box<dyn Sink + 'a>> {
     Ok(match format {
         Format::Jsonl => Box::new(jsonl::Lines::new(out)),
         Format::Csv => Box::new(csv::Table::new(out)?),
+        Format::Pcapng => Box::new(packets::Packets::new(reader, out)?),
     })
 }
 
@@ -86,8 +104,11 @@ pub fn to_writer(
     out: &mut dyn Write,
     progress: &mut dyn FnMut(u64),
 ) -> Result<u64, ExportError> {
+    if order.redaction.is_some() && !order.format.can_hide() {
+        return Err(ExportError::CannotHide(order.format));
+    }
     let mut out = BufWriter::new(out);
-    let mut sink = sink(order.format, &mut out)?;
+    let mut sink = sink(order.format, reader, &mut out)?;
     let mut count = 0;
     reader.for_each(order.filter, &mut |event| {
         let event = match order.redaction {
@@ -167,5 +188,7 @@ impl Drop for Partial {
     }
 }
 
+#[cfg(test)]
+mod roundtrip;
 #[cfg(test)]
 pub(crate) mod tests;

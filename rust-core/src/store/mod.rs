@@ -27,7 +27,7 @@ pub use error::{StoreError, StoreState};
 pub use filter::{AppFilter, BadFilter, Filter};
 pub use ingest::Decode;
 pub use queue::{RecordSender, Watch};
-pub use reader::Reader;
+pub use reader::{Reader, Source};
 pub use screens::{AppSums, Extent, HostSums, Outcomes, Stop};
 pub use stats::{Count, Gap, KindCount, KindDay, SeenIdentifier, Stats};
 pub use writer::{Summary, Writer};

@@ -11,6 +11,19 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use std::io::Read;
 use std::path::Path;
 
+/// What an event was made of. Rows tell apart what is of one request, and of one flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// Row of its flow; `None` for what was refused.
+    pub flow: Option<i64>,
+    /// The port that the app asked for.
+    pub port: Option<u16>,
+    /// Row of its request.
+    pub request: Option<i64>,
+    /// Whether its flow has no later event.
+    pub last: bool,
+}
+
 /// A read-only view of a database, which may have a writer at the same time.
 #[derive(Debug)]
 pub struct Reader {
@@ -90,6 +103,24 @@ impl Reader {
             body_size: u64::try_from(body_size).map_err(|_| StoreError::Corrupt)?,
             cut,
         }))
+    }
+
+    /// What an event was made of; nothing for one that is not there.
+    pub fn source(&self, id: i64) -> Result<Source, StoreError> {
+        let mut select = self.db.prepare_cached(
+            "SELECT e.flow, f.port, e.request, NOT EXISTS
+                 (SELECT 1 FROM events n WHERE n.flow = e.flow AND n.id > e.id)
+             FROM events e LEFT JOIN flows f ON f.id = e.flow WHERE e.id = ?1",
+        )?;
+        let found = select.query_row([id], |row| {
+            Ok(Source {
+                flow: row.get(0)?,
+                port: row.get(1)?,
+                request: row.get(2)?,
+                last: row.get(3)?,
+            })
+        });
+        Ok(found.optional()?.unwrap_or_default())
     }
 
     /// How many events fit the filter.
