@@ -8,9 +8,13 @@
 mod packing;
 
 use crate::harness::*;
-use muzzle::engine::Reach;
+use muzzle::engine::{Reach, Rules};
+use muzzle::event::Record;
 use muzzle::http::Request;
+use muzzle::policy::Policy;
 use muzzle::quic::InitialReader;
+use muzzle::replay::{Capture, Replay};
+use muzzle::signatures::HostTable;
 use muzzle::tls::{Hello, HelloReader};
 use muzzle::wire::{self, Packet, Payload, Unreachable};
 use muzzle::{decode as decoders, dns as codec, http as parsers, limits};
@@ -39,6 +43,7 @@ pub const ALL: &[Target] = &[
     ("mixpanel", mixpanel),
     ("generic", generic),
     ("engine", engine),
+    ("replay", replay),
 ];
 
 /// A packet of an app, and everything that is built from it.
@@ -279,4 +284,25 @@ pub fn engine(data: &[u8]) {
     sim.run(300 * SECOND);
     sim.shut_down();
     sim.assert_clean();
+}
+
+/// A capture, from its first byte to where it ends or breaks. What is held is bounded, and nothing
+/// is left after the end.
+pub fn replay(data: &[u8]) {
+    let Ok(mut capture) = Capture::new(data) else { return };
+    let table = std::sync::Arc::new(HostTable::builtin().clone());
+    let policy = Policy::parse("version = 1\ndefault = \"record\"\n").unwrap();
+    let mut replay = Replay::new(Rules { table, policy });
+    let mut requests = 0;
+    let mut count = |record| requests += usize::from(matches!(record, Record::Request { .. }));
+    while let Ok(Some(item)) = capture.next_item() {
+        replay.take(item, &mut count);
+        assert!(replay.held() <= limits::REPLAY_HELD);
+    }
+    replay.finish(&mut count);
+    let counts = replay.counts();
+    // A packet takes eight bytes of a file at least, a request more than that.
+    assert!(counts.packets as usize <= data.len() / 8 && requests <= data.len() / 8);
+    assert!(counts.flows <= counts.packets);
+    assert_eq!(replay.held(), 0);
 }
