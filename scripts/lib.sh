@@ -62,6 +62,7 @@ missing_packages() {
     command -v dig >/dev/null || echo bind9-dnsutils
     command -v openssl >/dev/null || echo openssl
     command -v iperf3 >/dev/null || echo iperf3
+    command -v tshark >/dev/null || echo tshark
     command -v ping >/dev/null || echo iputils-ping
     command -v nsenter >/dev/null || echo util-linux
     command -v mount >/dev/null || echo mount
