@@ -130,6 +130,9 @@ pub(super) fn size(reader: &Reader, asked: ask::Export) -> Result<String, Fault>
 /// The newest event that fits, as it would be written.
 pub(super) fn preview(reader: &Reader, asked: ask::Export) -> Result<String, Fault> {
     let form = form(asked)?;
+    if form.format == Format::Pcapng {
+        return Err(Fault::new(Code::Unsupported, "this format is no text"));
+    }
     let newest = Filter { newest_first: true, limit: Some(1), ..form.filter.clone() };
     let mut out = Vec::new();
     export::to_writer(reader, &form.order(&newest), &mut out, &mut |_| {})?;

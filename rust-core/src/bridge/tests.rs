@@ -368,6 +368,31 @@ fn an_export_is_whole_or_says_why_not() {
 }
 
 #[test]
+fn packets_are_exported_as_they_are_and_never_redacted_or_shown() {
+    let app = opened();
+    app.fill();
+    let mut file = tempfile::tempfile().unwrap();
+    let (out, order) = (file.try_clone().unwrap(), r#"{"v":1,"format":"pcapng"}"#);
+    let told = json(app.core.export(out, order, &mut |_, _| true));
+    let mut bytes = Vec::new();
+    file.rewind().unwrap();
+    file.read_to_end(&mut bytes).unwrap();
+    assert_eq!((&told["events"], &told["bytes"]), (&json!(4), &json!(bytes.len())));
+    let mut capture = crate::replay::Capture::new(&bytes[..]).unwrap();
+    let mut packets = 0;
+    while let Some(item) = capture.next_item().unwrap() {
+        packets += usize::from(matches!(item, crate::replay::Item::Packet(_)));
+    }
+    assert!(packets > 4, "{packets}");
+    let size = app.query(r#""q":"export-size","format":"pcapng""#);
+    assert_eq!(size["events"], 4);
+    let hidden = r#"{"v":1,"format":"pcapng","redact":true}"#;
+    assert_eq!(code(app.export(hidden, true).0), Code::Unsupported);
+    let preview = r#"{"v":1,"q":"preview","format":"pcapng"}"#;
+    assert_eq!(code(app.core.query(preview)), Code::Unsupported);
+}
+
+#[test]
 fn what_cannot_be_understood_is_refused_by_its_code() {
     let app = opened();
     let core = &app.core;
