@@ -467,7 +467,8 @@ mod tests {
         let path = folder.path().join("x");
         let fails = |bytes: &[u8]| {
             std::fs::write(&path, bytes).unwrap();
-            let failure = run(args(&path)).unwrap_err();
+            let db = Some(folder.path().join("x.db"));
+            let failure = run(Args { db, json: false, ..args(&path) }).unwrap_err();
             let text = failure.to_string();
             assert!(text.starts_with(&format!("{}: ", path.display())), "{text}");
             assert!(!text.contains('\n'), "{text}");

@@ -587,6 +587,11 @@ fn a_capture_that_is_cut_anywhere_gives_the_packets_before() {
             assert!(matches!(error, None | Some(CaptureError::Truncated)), "{len}: {error:?}");
             assert!(read >= whole_packets, "{len}");
             whole_packets = read;
+            // Without what follows the request nothing of it is lost.
+            let (records, counts, _) = outcome(&whole[..len], "default = \"record\"");
+            assert_eq!(counts.packets, read as u64);
+            let found = requests(&records).iter().any(|request| !request.cut);
+            assert_eq!(found, read >= packets.len() - 3, "{len}");
         }
         assert_eq!(whole_packets, packets.len() - 1);
     }
