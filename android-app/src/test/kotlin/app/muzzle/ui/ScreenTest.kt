@@ -34,13 +34,13 @@ abstract class ScreenTest {
     protected lateinit var graph: TestGraph
 
     @Before
-    fun makeGraph() {
+    open fun makeGraph() {
         graph = TestGraph(RuntimeEnvironment.getApplication())
         MuzzleApp.makeGraph = { graph }
     }
 
     @After
-    fun closeGraph() = graph.close()
+    open fun closeGraph() = graph.close()
 
     /** Qualifiers such as `+night`, `ar-rXB-ldrtl`, `+land`: see Robolectric's device configuration. */
     protected fun qualifiers(text: String) = RuntimeEnvironment.setQualifiers(text)
