@@ -7,6 +7,8 @@ mod export;
 mod files;
 mod lists;
 mod lookup;
+mod progress;
+mod redecode;
 mod replay;
 mod routes;
 mod run;
@@ -35,6 +37,7 @@ enum Command {
     Events(events::Args),
     Stats(stats::Args),
     Export(export::Args),
+    Redecode(redecode::Args),
 }
 
 /// Why a command could not do its work: one line that says what, where, and what to do.
@@ -69,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Events(args) => events::run(args),
         Command::Stats(args) => stats::run(args),
         Command::Export(args) => export::run(args),
+        Command::Redecode(args) => redecode::run(args),
     };
     outcome.unwrap_or_else(|failure| {
         anstream::eprintln!("muzzle: {failure}");

@@ -82,6 +82,9 @@ pub struct Event {
     /// Decoder and its version, `sensors/1`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub decoder: Option<String>,
+    /// What had read it before, where it was read again; `none` where nothing could.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub decoder_before: Option<String>,
 }
 
 /// Who sent an event.

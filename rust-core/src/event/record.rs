@@ -159,6 +159,7 @@ impl Event {
             bytes: None,
             payload: None,
             decoder: None,
+            decoder_before: None,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 /// The columns, in order. Later versions add at the end and never move or rename one.
-pub(super) const COLUMNS: [&str; 37] = [
+pub(super) const COLUMNS: [&str; 38] = [
     "id",
     "time",
     "app_uid",
@@ -45,6 +45,7 @@ pub(super) const COLUMNS: [&str; 37] = [
     "problems",
     "ids",
     "fields",
+    "decoder_before",
 ];
 
 pub(super) struct Table<'a> {
@@ -154,6 +155,7 @@ fn row(event: &Event) -> [String; COLUMNS.len()] {
         json(&event.problems),
         json(&event.ids),
         json(&event.fields),
+        text(event.decoder_before.as_ref()),
     ]
 }
 

@@ -71,6 +71,7 @@ impl Redaction {
             bytes: whole.bytes,
             payload: whole.payload.map(|payload| self.payload(payload)),
             decoder: whole.decoder,
+            decoder_before: whole.decoder_before,
         }
     }
 

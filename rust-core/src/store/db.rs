@@ -60,11 +60,10 @@ pub(super) fn open_writer(path: &Path) -> Result<WriterDb, StoreError> {
 }
 
 /// Opens an existing database for reading. Opened for writing where that is possible, so that the
-/// last one to leave can tidy the WAL away, but `query_only` refuses every change.
-pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
-    if matches!(std::fs::metadata(path), Err(error) if error.kind() == ErrorKind::NotFound) {
-        return Err(StoreError::Missing);
-    }
+/// last one to leave can tidy the WAL away, but `query_only` refuses every change. Gives the schema
+/// of the file, too.
+pub(super) fn open_reader(path: &Path) -> Result<(Connection, u32), StoreError> {
+    must_exist(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
     db.busy_timeout(BUSY)?;
@@ -73,8 +72,16 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     db.pragma_update(None, "cell_size_check", true)?;
     db.set_prepared_statement_cache_capacity(64);
     match migrations::identify(&db)? {
-        Identity::Ours(_) => Ok(db),
+        Identity::Ours(schema) => Ok((db, schema)),
         Identity::Empty => Err(StoreError::Foreign),
+    }
+}
+
+/// Refuses where there is no file.
+pub(super) fn must_exist(path: &Path) -> Result<(), StoreError> {
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(StoreError::Missing),
+        _ => Ok(()),
     }
 }
 

@@ -149,23 +149,13 @@ impl Ingest {
         request: &Request,
     ) -> Result<()> {
         let facts = self.flows.get(&flow).map(|open| &*open.facts);
-        let decode = self.decode;
-        // A decoder's bug costs one request its reading, not the owner the log.
-        let decoded = catch_unwind(AssertUnwindSafe(|| decode(facts, Some(time_ms), request)));
-        let mut events = match decoded {
-            Ok(events) if !events.is_empty() => events,
-            Ok(_) => vec![unread(facts, Transport::Http, ProblemCode::Unsupported)],
-            Err(_) => {
-                log::error!("store: a decoder panicked; its request is kept undecoded");
-                vec![unread(facts, Transport::Http, ProblemCode::Malformed)]
-            }
-        };
-        events.truncate(EVENTS_PER_REQUEST);
+        let mut events = read(self.decode, facts, time_ms, request)
+            .unwrap_or_else(|| vec![unread(facts, Transport::Http, ProblemCode::Malformed)]);
         let row = self.flow_row(db, flow)?;
         let request = insert_request(db, time_ms, request)?;
         for event in &mut events {
             event.time = Some(Time(time_ms));
-            self.event(db, event, Links { flow: row, request: Some(request) })?;
+            self.event(db, event, Links { id: None, flow: row, request: Some(request) })?;
         }
         Ok(())
     }
@@ -187,7 +177,7 @@ impl Ingest {
         event.transport = Some(transport);
         event.time = Some(Time(time_ms));
         let row = self.flow_row(db, flow)?;
-        self.event(db, &event, Links { flow: row, request: None })
+        self.event(db, &event, Links { id: None, flow: row, request: None })
     }
 
     fn closed(
@@ -269,6 +259,27 @@ pub(super) fn add_to_meta(db: &Connection, key: &str, count: u64) -> Result<()> 
     )?
     .execute((key, signed(count)))?;
     Ok(())
+}
+
+/// The events of a request; none where a decoder panicked. A decoder's bug costs one request its
+/// reading, not the owner the log.
+pub(super) fn read(
+    decode: Decode,
+    facts: Option<&FlowFacts>,
+    time_ms: i64,
+    request: &Request,
+) -> Option<Vec<Event>> {
+    match catch_unwind(AssertUnwindSafe(|| decode(facts, Some(time_ms), request))) {
+        Ok(mut events) if !events.is_empty() => {
+            events.truncate(EVENTS_PER_REQUEST);
+            Some(events)
+        }
+        Ok(_) => Some(vec![unread(facts, Transport::Http, ProblemCode::Unsupported)]),
+        Err(_) => {
+            log::error!("store: a decoder panicked; its request is kept undecoded");
+            None
+        }
+    }
 }
 
 /// An event that says: something was sent and could not be read.

@@ -2,13 +2,10 @@
 
 use super::db::open_reader;
 use super::stats::{self, SeenIdentifier, Stats};
-use super::{Filter, StoreError, select};
+use super::{Filter, StoreError, kept, select};
 use crate::event::{Event, Time};
 use crate::http::Request;
-use crate::limits::HTTP_BODY;
-use flate2::read::ZlibDecoder;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
-use std::io::Read;
 use std::path::Path;
 
 /// What an event was made of. Rows tell apart what is of one request, and of one flow.
@@ -28,12 +25,15 @@ pub struct Source {
 #[derive(Debug)]
 pub struct Reader {
     pub(super) db: Connection,
+    /// Version of the file's schema.
+    pub(super) schema: u32,
 }
 
 impl Reader {
     /// Opens an existing database.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { db: open_reader(path)? })
+        let (db, schema) = open_reader(path)?;
+        Ok(Self { db, schema })
     }
 
     /// Events that fit the filter; page on with `after_id` or `before_id`.
@@ -55,7 +55,7 @@ impl Reader {
     ) -> Result<u64, E> {
         // A read transaction: fields are read by statements of their own.
         let snapshot = self.db.unchecked_transaction().map_err(StoreError::from)?;
-        let query = select::events(filter);
+        let query = select::events(filter, self.schema);
         let mut statement = self.db.prepare_cached(&query.sql).map_err(StoreError::from)?;
         let mut rows = statement.query(params_from_iter(query.values)).map_err(StoreError::from)?;
         let mut count = 0;
@@ -80,29 +80,11 @@ impl Reader {
     /// The request that an event was read from, as far as it was kept: for a later decoder, or to
     /// show its bytes. The body is empty where it was too large to keep.
     pub fn request(&self, id: i64) -> Result<Option<Request>, StoreError> {
-        let mut select = self.db.prepare_cached(
-            "SELECT q.method, q.target, q.headers, q.body_size, q.cut, p.data
-             FROM events e JOIN requests q ON q.id = e.request
-             LEFT JOIN payloads p ON p.id = q.payload WHERE e.id = ?1",
-        )?;
-        let found = select
-            .query_row([id], |row| {
-                let parts: (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                let sizes: (i64, bool) = (row.get(3)?, row.get(4)?);
-                Ok((parts, sizes, row.get::<_, Option<Vec<u8>>>(5)?))
-            })
-            .optional()?;
-        let Some(((method, target, headers), (body_size, cut), data)) = found else {
-            return Ok(None);
-        };
-        Ok(Some(Request {
-            method,
-            target,
-            headers: serde_json::from_str(&headers).map_err(|_| StoreError::Corrupt)?,
-            body: data.map(|data| unpack(&data)).transpose()?.unwrap_or_default(),
-            body_size: u64::try_from(body_size).map_err(|_| StoreError::Corrupt)?,
-            cut,
-        }))
+        let request = "SELECT request FROM events WHERE id = ?1";
+        let request: Option<Option<i64>> =
+            self.db.prepare_cached(request)?.query_row([id], |row| row.get(0)).optional()?;
+        let Some(request) = request.flatten() else { return Ok(None) };
+        Ok(kept::request(&self.db, request)?.map(|kept| kept.request))
     }
 
     /// What an event was made of; nothing for one that is not there.
@@ -170,12 +152,4 @@ impl Reader {
             self.db.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
         if verdict == "ok" { Ok(()) } else { Err(StoreError::Corrupt) }
     }
-}
-
-/// A body from its zlib form. Nothing that was stored is larger than [`HTTP_BODY`].
-fn unpack(data: &[u8]) -> Result<Vec<u8>, StoreError> {
-    let mut body = Vec::new();
-    let bound = HTTP_BODY as u64 + 1;
-    ZlibDecoder::new(data).take(bound).read_to_end(&mut body).map_err(|_| StoreError::Corrupt)?;
-    if body.len() > HTTP_BODY { Err(StoreError::Corrupt) } else { Ok(body) }
 }

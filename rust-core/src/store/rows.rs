@@ -15,6 +15,8 @@ use std::io::Write;
 /// Rows that an event belongs to.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Links {
+    /// The event's own, where it is not a new one.
+    pub(super) id: Option<i64>,
     pub(super) flow: Option<i64>,
     pub(super) request: Option<i64>,
 }
@@ -33,11 +35,14 @@ pub(super) fn insert_event(
     let server = names.server(db, event.server.as_ref())?;
     let rule = event.reason.as_ref().map(|r| names.rule(db, r)).transpose()?;
     db.prepare_cached(
-        "INSERT INTO events (time, app, hint, host, server, transport, verdict, rule, state,
-             protocol, event, event_time, kinds, checks, problems, decoder, flow, request)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+        "INSERT INTO events (id, time, app, hint, host, server, transport, verdict, rule, state,
+             protocol, event, event_time, kinds, checks, problems, decoder, decoder_before,
+             flow, request)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+             ?19, ?20)",
     )?
     .execute(params![
+        links.id,
         event.time.map(|t| t.0),
         app,
         event.app.hint,
@@ -51,18 +56,17 @@ pub(super) fn insert_event(
         event.event,
         event.event_time.map(|t| t.0),
         kinds_text(&event.kinds),
-        (!event.checks.is_empty()).then(|| json(&event.checks)),
-        (!event.problems.is_empty()).then(|| json(&event.problems)),
+        json_or_null(&event.checks, event.checks.is_empty()),
+        json_or_null(&event.problems, event.problems.is_empty()),
         event.decoder,
+        event.decoder_before,
         links.flow,
         links.request,
     ])?;
     let id = db.last_insert_rowid();
-    insert_fields(db, id, event)?;
-
     let who = (app.unwrap_or(UNKNOWN), host.unwrap_or(UNKNOWN));
     let time_ms = event.time.map_or(0, |t| t.0);
-    insert_identifiers(db, names, tally, (id, event), (time_ms, who))?;
+    insert_said(db, names, tally, (id, event), (time_ms, who))?;
     for kind in &event.kinds {
         tally.kind(time_ms, who.0, *kind);
     }
@@ -70,6 +74,18 @@ pub(super) fn insert_event(
         tally.count(time_ms, who, verdict, Sums { events: 1, ..Sums::default() });
     }
     Ok(id)
+}
+
+/// Writes the fields and identifiers of an event.
+pub(super) fn insert_said(
+    db: &Connection,
+    names: &mut Names,
+    tally: &mut Tally,
+    (id, event): (i64, &Event),
+    (time_ms, who): (i64, (i64, i64)),
+) -> Result<()> {
+    insert_fields(db, id, event)?;
+    insert_identifiers(db, names, tally, (id, event), (time_ms, who))
 }
 
 fn insert_fields(db: &Connection, id: i64, event: &Event) -> Result<()> {
@@ -147,7 +163,7 @@ fn pack(body: &[u8]) -> Option<Vec<u8>> {
     encoder.finish().ok().filter(|packed| packed.len() <= STORE_PAYLOAD)
 }
 
-fn kinds_text(kinds: &[Kind]) -> String {
+pub(super) fn kinds_text(kinds: &[Kind]) -> String {
     let mut text = String::new();
     for kind in kinds {
         if !text.is_empty() {
@@ -156,6 +172,11 @@ fn kinds_text(kinds: &[Kind]) -> String {
         text.push_str(kind.as_str());
     }
     text
+}
+
+/// JSON of checks or problems; none where there are none.
+pub(super) fn json_or_null<T: serde::Serialize>(values: &T, empty: bool) -> Option<String> {
+    (!empty).then(|| json(values))
 }
 
 /// JSON of values whose serialisation cannot fail: text, codes, lists and maps of them.

@@ -6,7 +6,7 @@ use crate::event::{
     App, Bytes, Event, Field, Identifier, Kind, Payload, Reason, Server, Time, VERSION,
 };
 use rusqlite::types::{FromSql, Value};
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, Row, params_from_iter};
 use serde::de::DeserializeOwned;
 use std::str::FromStr;
 
@@ -14,7 +14,7 @@ const COLUMNS: &str = "
 SELECT e.id, e.time, a.uid, a.package, e.hint, h.name,
     s.addr, s.port, s.country, s.asn, s.operator,
     e.transport, e.verdict, r.code, r.rule, r.list,
-    e.state, e.protocol, e.event, e.event_time, e.kinds, e.checks, e.problems, e.decoder,
+    e.state, e.protocol, e.event, e.event_time, e.kinds, e.checks, e.problems, e.decoder, {before},
     f.up, f.down, lower(hex(p.sha256)), q.body_size, p.data IS NOT NULL";
 
 const TABLES: &str = "
@@ -34,9 +34,12 @@ pub(super) struct Query {
     pub(super) values: Vec<Value>,
 }
 
-/// The statement that reads the events which fit.
-pub(super) fn events(filter: &Filter) -> Query {
-    let mut query = Query { sql: format!("{COLUMNS}{TABLES}"), values: Vec::new() };
+/// The statement that reads the events which fit. A reader changes no file, so that of an older
+/// schema is read as it is.
+pub(super) fn events(filter: &Filter, schema: u32) -> Query {
+    let before = if schema < 2 { "NULL" } else { "e.decoder_before" };
+    let columns = COLUMNS.replace("{before}", before);
+    let mut query = Query { sql: format!("{columns}{TABLES}"), values: Vec::new() };
     query.conditions(filter);
     query.order(filter);
     query
@@ -197,6 +200,15 @@ impl Columns<'_, '_> {
     }
 }
 
+/// One event, in a file of today's schema.
+pub(super) fn one(db: &Connection, id: i64) -> Result<Option<Event>, StoreError> {
+    let (after_id, before_id) = (Some(id.saturating_sub(1)), Some(id.saturating_add(1)));
+    let query = events(&Filter { after_id, before_id, ..Filter::default() }, super::SCHEMA);
+    let mut select = db.prepare_cached(&query.sql)?;
+    let mut rows = select.query(params_from_iter(query.values))?;
+    rows.next()?.map(|row| event(db, row)).transpose()
+}
+
 /// The event of a row of [`events`], with its fields and identifiers.
 pub(super) fn event(db: &Connection, row: &Row<'_>) -> Result<Event, StoreError> {
     let mut c = Columns(row, 0);
@@ -213,7 +225,8 @@ pub(super) fn event(db: &Connection, row: &Row<'_>) -> Result<Event, StoreError>
     let name = c.next()?;
     let event_time = c.next::<Option<i64>>()?.map(Time);
     let kinds = kinds(&c.next::<String>()?)?;
-    let (checks, problems, decoder) = (c.json()?, c.json()?, c.next()?);
+    let (checks, problems) = (c.json()?, c.json()?);
+    let (decoder, decoder_before) = (c.next()?, c.next()?);
     let (up, down) = (c.unsigned()?, c.unsigned()?);
     let (sha256, size): (Option<String>, _) = (c.next()?, c.unsigned()?);
     let stored = c.next()?;
@@ -244,6 +257,7 @@ pub(super) fn event(db: &Connection, row: &Row<'_>) -> Result<Event, StoreError>
             stored,
         }),
         decoder,
+        decoder_before,
     })
 }
 

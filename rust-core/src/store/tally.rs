@@ -34,8 +34,13 @@ pub(super) struct Tally {
 }
 
 /// Day of a time, in days since 1970.
-fn day(time_ms: i64) -> i64 {
+fn day_number(time_ms: i64) -> i64 {
     time_ms.clamp(Time::MIN.0, Time::MAX.0).div_euclid(MS_PER_DAY)
+}
+
+/// Day of a time, as rows name it.
+pub(super) fn day(time_ms: i64) -> String {
+    Time(day_number(time_ms) * MS_PER_DAY).day()
 }
 
 /// SQLite's integers are signed; a count beyond them stays at the largest.
@@ -51,7 +56,7 @@ fn widen<K: Ord>(spans: &mut BTreeMap<K, Span>, key: K, time_ms: i64) {
 impl Tally {
     /// Adds to the counter of a day, app, host and verdict.
     pub(super) fn count(&mut self, time_ms: i64, who: (i64, i64), verdict: Verdict, add: Sums) {
-        let sums = self.counters.entry((day(time_ms), who.0, who.1, verdict)).or_default();
+        let sums = self.counters.entry((day_number(time_ms), who.0, who.1, verdict)).or_default();
         sums.flows = sums.flows.saturating_add(add.flows);
         sums.events = sums.events.saturating_add(add.events);
         sums.up = sums.up.saturating_add(add.up);
@@ -60,7 +65,7 @@ impl Tally {
 
     /// Adds one event of a kind.
     pub(super) fn kind(&mut self, time_ms: i64, app: i64, kind: Kind) {
-        *self.kinds.entry((day(time_ms), app, kind)).or_default() += 1;
+        *self.kinds.entry((day_number(time_ms), app, kind)).or_default() += 1;
     }
 
     /// Notes that an identifier was seen.

@@ -1,6 +1,7 @@
 //! Forward-only steps from one schema to the next. A step that was shipped is never edited.
 
 mod v1;
+mod v2;
 
 use super::StoreError;
 use rusqlite::{Connection, TransactionBehavior};
@@ -9,7 +10,7 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(super) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"Muzl");
 
 /// Step `i` leads from schema `i` to schema `i + 1`.
-const STEPS: &[&str] = &[v1::SQL];
+const STEPS: &[&str] = &[v1::SQL, v2::SQL];
 
 /// The schema that this build writes.
 #[allow(clippy::cast_possible_truncation)]
@@ -97,11 +98,19 @@ mod tests {
     }
 
     #[test]
-    fn the_first_step_is_frozen() {
+    fn every_step_is_frozen() {
         // Changing a shipped step leaves old files with a schema that no code expects.
         use sha2::Digest;
-        let digest = sha2::Sha256::digest(v1::SQL.as_bytes());
-        let hex: String = digest.iter().map(|b| format!("{b:02x}")).collect();
-        assert_eq!(hex, "15eecc77d3fc498a3e377a49f2a60be1532cf4acc1dbe6f0ca2778ce2e740596");
+        let hex = |sql: &str| -> String {
+            sha2::Sha256::digest(sql.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
+        };
+        let steps: Vec<_> = STEPS.iter().map(|sql| hex(sql)).collect();
+        assert_eq!(
+            steps,
+            [
+                "15eecc77d3fc498a3e377a49f2a60be1532cf4acc1dbe6f0ca2778ce2e740596",
+                "2606859b0c9c1c029ea2cbdd4623820f5ef6e04da00ea0dbb90680c67a5dad13",
+            ]
+        );
     }
 }

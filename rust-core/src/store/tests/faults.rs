@@ -52,7 +52,7 @@ fn a_newer_schema_is_refused() {
     let path = store.path();
     store.writer.close().unwrap();
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
-    let newer = StoreError::Newer { found: 9, known: 1 };
+    let newer = StoreError::Newer { found: 9, known: crate::store::SCHEMA };
     assert_eq!(open_writer(&path), Err(newer));
     assert_eq!(open_reader(&path), Err(newer));
 }

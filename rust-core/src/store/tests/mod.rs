@@ -2,6 +2,7 @@
 
 mod faults;
 mod kill;
+mod redecode;
 mod retention;
 mod roundtrip;
 
