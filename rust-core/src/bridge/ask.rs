@@ -59,9 +59,7 @@ pub(super) fn name(object: &mut Map<String, Value>, key: &str) -> Result<String,
 #[serde(deny_unknown_fields)]
 pub(super) struct Open {
     pub(super) db: PathBuf,
-    /// For formats that need a file of their own; none does yet.
-    #[serde(rename = "cache")]
-    pub(super) _cache: PathBuf,
+    pub(super) cache: PathBuf,
     pub(super) api: u32,
     #[serde(default = "retention")]
     pub(super) retention_days: u32,

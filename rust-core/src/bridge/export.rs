@@ -5,9 +5,9 @@ use super::{Code, Core, Fault, ask, fault};
 use crate::export::{self, ExportError, Format, Order, Redaction};
 use crate::store::{Filter, Reader};
 use serde_json::json;
-use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How often whoever waits for an export is told.
@@ -32,23 +32,23 @@ impl Core {
         // A connection of its own: a long export keeps nobody waiting.
         let reader = Reader::open(&self.db)?;
         let total = reader.count(&form.filter)?;
-        let cancelled = Cell::new(!progress(0, total));
-        let mut out = Counted { to: &file, bytes: 0, cancelled: &cancelled };
-        let mut told = Instant::now();
-        let outcome =
-            export::to_writer(&reader, &form.order(&form.filter), &mut out, &mut |done| {
-                if told.elapsed() >= TELL {
-                    told = Instant::now();
-                    cancelled
-                        .set(cancelled.get() || !progress(done, total) || self.open().is_err());
-                }
-            });
-        let bytes = out.bytes;
-        if cancelled.get() {
-            self.open()?;
-            return Err(Fault::new(Code::Cancelled, "the export was cancelled"));
+        if !progress(0, total) {
+            return Err(ExportError::Cancelled.into());
         }
-        let events = outcome?;
+        let mut told = Instant::now();
+        let mut tell = |done| {
+            if told.elapsed() < TELL {
+                return true;
+            }
+            told = Instant::now();
+            progress(done, total) && self.open().is_ok()
+        };
+        let mut out = Counted { to: &file, bytes: 0 };
+        let order = form.order(&form.filter, &self.cache);
+        let written = export::to_writer(&reader, &order, &mut out, &mut tell);
+        let bytes = out.bytes;
+        self.open()?;
+        let events = written?;
         keep(&file).map_err(|error| Fault::new(fault::output_code(&error), error))?;
         progress(events, total);
         versioned(&json!({"events": events, "bytes": bytes}))
@@ -74,8 +74,8 @@ struct Form {
 }
 
 impl Form {
-    fn order<'a>(&'a self, filter: &'a Filter) -> Order<'a> {
-        Order { filter, format: self.format, redaction: self.redaction.as_ref() }
+    fn order<'a>(&'a self, filter: &'a Filter, scratch: &'a Path) -> Order<'a> {
+        Order { filter, format: self.format, redaction: self.redaction.as_ref(), scratch }
     }
 }
 
@@ -93,18 +93,14 @@ fn form(asked: ask::Export) -> Result<Form, Fault> {
     })
 }
 
-/// Counts bytes, and refuses more once it is cancelled.
-struct Counted<'a, W> {
+/// Counts bytes.
+struct Counted<W> {
     to: W,
     bytes: u64,
-    cancelled: &'a Cell<bool>,
 }
 
-impl<W: Write> Write for Counted<'_, W> {
+impl<W: Write> Write for Counted<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.cancelled.get() {
-            return Err(io::Error::other("cancelled"));
-        }
         let count = self.to.write(bytes)?;
         self.bytes += count as u64;
         Ok(count)
@@ -116,25 +112,35 @@ impl<W: Write> Write for Counted<'_, W> {
 }
 
 /// How many events an export would hold and about how many bytes, from its newest ones.
-pub(super) fn size(reader: &Reader, asked: ask::Export) -> Result<String, Fault> {
+pub(super) fn size(core: &Core, reader: &Reader, asked: ask::Export) -> Result<String, Fault> {
     let form = form(asked)?;
     let events = reader.count(&form.filter)?;
-    let sample = Filter { newest_first: true, limit: Some(SAMPLE), ..form.filter.clone() };
-    let cancelled = Cell::new(false);
-    let mut out = Counted { to: io::sink(), bytes: 0, cancelled: &cancelled };
-    let written = export::to_writer(reader, &form.order(&sample), &mut out, &mut |_| {})?;
-    let bytes = if written == events { out.bytes } else { out.bytes / written.max(1) * events };
+    let bytes = match form.format {
+        // A copy of the part that fits; a few events would be lost beside its empty tables.
+        Format::Sqlite => {
+            let all = reader.extent()?;
+            (all.bytes / all.events.max(1)).saturating_mul(events)
+        }
+        _ => {
+            let sample = Filter { newest_first: true, limit: Some(SAMPLE), ..form.filter.clone() };
+            let mut out = Counted { to: io::sink(), bytes: 0 };
+            let order = form.order(&sample, &core.cache);
+            let written = export::to_writer(reader, &order, &mut out, &mut |_| true)?;
+            if written == events { out.bytes } else { out.bytes / written.max(1) * events }
+        }
+    };
     versioned(&json!({"events": events, "bytes": bytes}))
 }
 
 /// The newest event that fits, as it would be written.
-pub(super) fn preview(reader: &Reader, asked: ask::Export) -> Result<String, Fault> {
+pub(super) fn preview(core: &Core, reader: &Reader, asked: ask::Export) -> Result<String, Fault> {
     let form = form(asked)?;
-    if form.format == Format::Pcapng {
+    if matches!(form.format, Format::Pcapng | Format::Sqlite) {
         return Err(Fault::new(Code::Unsupported, "this format is no text"));
     }
     let newest = Filter { newest_first: true, limit: Some(1), ..form.filter.clone() };
     let mut out = Vec::new();
-    export::to_writer(reader, &form.order(&newest), &mut out, &mut |_| {})?;
+    let order = form.order(&newest, &core.cache);
+    export::to_writer(reader, &order, &mut out, &mut |_| true)?;
     versioned(&json!({"text": String::from_utf8_lossy(&out)}))
 }

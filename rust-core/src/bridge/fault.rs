@@ -122,6 +122,7 @@ impl From<ExportError> for Fault {
             ExportError::Store(error) => error.into(),
             ExportError::Output(error) => Self::new(output_code(&error), error),
             error @ ExportError::CannotHide(_) => Self::new(Code::Unsupported, error),
+            ExportError::Cancelled => Self::new(Code::Cancelled, "the export was cancelled"),
         }
     }
 }

@@ -50,6 +50,8 @@ pub struct Core {
     service: Service,
     upcalls: Arc<dyn Upcalls>,
     db: PathBuf,
+    /// For files that live during an export.
+    cache: PathBuf,
     api: u32,
     log: log::LevelFilter,
     opened: Instant,
@@ -107,6 +109,7 @@ impl Core {
             reader: Mutex::new(Reader::open(&asked.db)?),
             live: Mutex::new(Reader::open(&asked.db)?),
             db: asked.db,
+            cache: asked.cache,
             api: asked.api,
             log: asked.log.into(),
             opened: Instant::now(),

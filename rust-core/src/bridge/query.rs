@@ -62,8 +62,8 @@ fn from_store(
             let ask::Nothing {} = ask::read(object)?;
             versioned(&reader.extent()?)
         }
-        "export-size" => export::size(reader, ask::read(object)?),
-        "preview" => export::preview(reader, ask::read(object)?),
+        "export-size" => export::size(core, reader, ask::read(object)?),
+        "preview" => export::preview(core, reader, ask::read(object)?),
         _ => Err(Fault::new(Code::BadJson, "unknown `q`")),
     }
 }

@@ -1,16 +1,13 @@
 //! `muzzle export`. Never makes or changes a database, never leaves half a file.
 
 use super::events::{Filters, at, open, shows_progress};
+use super::progress::Progress;
 use super::{Failure, words};
 use crate::export::{ExportError, Format, Order, Redaction, to_file, to_writer};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
-
-/// How often the progress line changes.
-const TICK: Duration = Duration::from_millis(100);
 
 /// Writes events to a file that other tools read
 #[derive(clap::Args)]
@@ -18,7 +15,8 @@ const TICK: Duration = Duration::from_millis(100);
   muzzle export --db muzzle.db --format csv --out events.csv --since 7d
   muzzle export --db muzzle.db --format jsonl --out - | jq .kinds
   muzzle export --db muzzle.db --format jsonl --out shared.jsonl --redact
-  muzzle export --db muzzle.db --format pcapng --out - --since 1h | wireshark -k -i -")]
+  muzzle export --db muzzle.db --format pcapng --out - --since 1h | wireshark -k -i -
+  muzzle export --db muzzle.db --format sqlite --out copy.db")]
 pub(crate) struct Args {
     /// The database
     #[arg(long, value_name = "FILE")]
@@ -52,9 +50,11 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     let filter = args.filters.filter();
     let no_key = |error| Failure::new(format_args!("no key for pseudonyms: {error}"));
     let redaction = args.redact.then(Redaction::new).transpose().map_err(no_key)?;
-    let order = Order { filter: &filter, format: args.format, redaction: redaction.as_ref() };
+    let scratch = &std::env::temp_dir();
+    let order =
+        Order { filter: &filter, format: args.format, redaction: redaction.as_ref(), scratch };
     let mut line = if shows_progress() {
-        Some(Progress::new(reader.count(&filter).map_err(|error| at(&args.db, error))?))
+        Some(Progress::new("events", reader.count(&filter).map_err(|error| at(&args.db, error))?))
     } else {
         None
     };
@@ -62,6 +62,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         if let Some(line) = &mut line {
             line.tell(count);
         }
+        true
     };
     let outcome = if args.out == Path::new("-") {
         let mut out = io::stdout().lock();
@@ -92,6 +93,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
             2,
             format_args!("{error}, it holds what was sent byte for byte; choose jsonl or csv"),
         )),
+        Err(ExportError::Cancelled) => Err(Failure::new("cancelled")),
     }
 }
 
@@ -99,32 +101,6 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
 fn same_file(one: &Path, other: &Path) -> bool {
     let real = |path: &Path| std::fs::canonicalize(path).ok();
     real(one).is_some_and(|one| real(other) == Some(one))
-}
-
-/// One line on the terminal that counts up.
-struct Progress {
-    total: u64,
-    told: Instant,
-}
-
-impl Progress {
-    fn new(total: u64) -> Self {
-        Self { total, told: Instant::now() }
-    }
-
-    fn tell(&mut self, count: u64) {
-        if self.told.elapsed() < TICK {
-            return;
-        }
-        self.told = Instant::now();
-        let percent = count.saturating_mul(100).checked_div(self.total).unwrap_or(100).min(100);
-        // A terminal that went away does not stop the export.
-        let _ = write!(io::stderr(), "\r{count} of {} events, {percent} %", self.total);
-    }
-
-    fn clear(self) {
-        let _ = write!(io::stderr(), "\r{:60}\r", "");
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod jsonl;
 mod packets;
 mod pcapng;
 mod redact;
+mod sqlite;
 
 pub use redact::Redaction;
 
@@ -15,26 +16,29 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// A file format. A new one is a variant, a spelling and an arm in `sink`.
+/// A file format. A new one is a variant, a spelling and an arm in [`to_writer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// One JSON object a line.
     Jsonl,
     /// A table, one row an event.
     Csv,
+    /// A copy of the database.
+    Sqlite,
     /// Packets, as from a capture.
     Pcapng,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: &[Self] = &[Self::Jsonl, Self::Csv, Self::Pcapng];
+    pub const ALL: &[Self] = &[Self::Jsonl, Self::Csv, Self::Sqlite, Self::Pcapng];
 
     /// The spelling of the format, which is also the usual extension.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Jsonl => "jsonl",
             Self::Csv => "csv",
+            Self::Sqlite => "sqlite",
             Self::Pcapng => "pcapng",
         }
     }
@@ -62,6 +66,9 @@ pub enum ExportError {
     /// The target could not be written.
     #[error("output: {0}")]
     Output(#[from] io::Error),
+    /// Whoever was told of the progress said no.
+    #[error("cancelled")]
+    Cancelled,
     /// The format holds what was sent as it was sent.
     #[error("{} cannot be redacted", .0.as_str())]
     CannotHide(Format),
@@ -75,6 +82,8 @@ pub struct Order<'a> {
     pub format: Format,
     /// Hides what the events tell about the owner, where it is there.
     pub redaction: Option<&'a Redaction>,
+    /// A folder for what a format has to make before it can be written.
+    pub scratch: &'a Path,
 }
 
 /// What a format does with each event.
@@ -84,31 +93,37 @@ trait Sink {
     fn finish(&mut self) -> io::Result<()>;
 }
 
-fn sink<'a>(
-    format: Format,
-    reader: &'a Reader,
-    out: &'a mut dyn Write,
-) -> io::Result<Box<dyn Sink + 'a>> {
-    Ok(match format {
-        Format::Jsonl => Box::new(jsonl::Lines::new(out)),
-        Format::Csv => Box::new(csv::Table::new(out)?),
-        Format::Pcapng => Box::new(packets::Packets::new(reader, out)?),
-    })
-}
-
 /// Writes the events that fit to `out`, from one snapshot of the store; `progress` is told the
-/// count so far. Returns the count.
+/// count so far, and cancels by `false`. Returns the count.
 pub fn to_writer(
     reader: &Reader,
     order: &Order<'_>,
     out: &mut dyn Write,
-    progress: &mut dyn FnMut(u64),
+    progress: &mut dyn FnMut(u64) -> bool,
 ) -> Result<u64, ExportError> {
     if order.redaction.is_some() && !order.format.can_hide() {
         return Err(ExportError::CannotHide(order.format));
     }
     let mut out = BufWriter::new(out);
-    let mut sink = sink(order.format, reader, &mut out)?;
+    let count = match order.format {
+        Format::Jsonl => each(reader, order, &mut jsonl::Lines::new(&mut out), progress)?,
+        Format::Csv => each(reader, order, &mut csv::Table::new(&mut out)?, progress)?,
+        Format::Pcapng => {
+            each(reader, order, &mut packets::Packets::new(reader, &mut out)?, progress)?
+        }
+        Format::Sqlite => sqlite::write(reader, order, &mut out, progress)?,
+    };
+    out.flush()?;
+    Ok(count)
+}
+
+/// Gives each event that fits to a sink.
+fn each(
+    reader: &Reader,
+    order: &Order<'_>,
+    sink: &mut dyn Sink,
+    progress: &mut dyn FnMut(u64) -> bool,
+) -> Result<u64, ExportError> {
     let mut count = 0;
     reader.for_each(order.filter, &mut |event| {
         let event = match order.redaction {
@@ -117,12 +132,9 @@ pub fn to_writer(
         };
         sink.event(&event)?;
         count += 1;
-        progress(count);
-        Ok::<(), ExportError>(())
+        if progress(count) { Ok(()) } else { Err(ExportError::Cancelled) }
     })?;
     sink.finish()?;
-    drop(sink);
-    out.flush()?;
     Ok(count)
 }
 
@@ -132,7 +144,7 @@ pub fn to_file(
     reader: &Reader,
     order: &Order<'_>,
     path: &Path,
-    progress: &mut dyn FnMut(u64),
+    progress: &mut dyn FnMut(u64) -> bool,
 ) -> Result<u64, ExportError> {
     // Behind a link, the file that it leads to is the one to replace.
     let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -141,7 +153,10 @@ pub fn to_file(
         return to_writer(reader, order, &mut stream, progress);
     }
     let mut partial = Partial::create(&target)?;
-    let count = to_writer(reader, order, &mut partial.file, progress)?;
+    let count = match order.format {
+        Format::Sqlite => sqlite::make(reader, order, &partial.path, progress)?,
+        _ => to_writer(reader, order, &mut partial.file, progress)?,
+    };
     partial.finish(&target)?;
     Ok(count)
 }

@@ -27,9 +27,9 @@ fn stored(file: &[u8]) -> (TempDir, Reader) {
 }
 
 fn exported(reader: &Reader, filter: &Filter) -> Vec<u8> {
-    let order = Order { filter, format: Format::Pcapng, redaction: None };
+    let order = Order { filter, format: Format::Pcapng, redaction: None, scratch: Path::new("/tmp") };
     let mut out = Vec::new();
-    to_writer(reader, &order, &mut out, &mut |_| {}).unwrap();
+    to_writer(reader, &order, &mut out, &mut |_| true).unwrap();
     out
 }
 

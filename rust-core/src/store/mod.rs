@@ -5,6 +5,7 @@
 //! describes the tables.
 
 mod brief;
+mod copy;
 mod db;
 mod error;
 mod filter;
@@ -25,6 +26,7 @@ mod tally;
 mod writer;
 
 pub use brief::{Brief, Outcome};
+pub use copy::CopyError;
 pub use error::{StoreError, StoreState};
 pub use filter::{AppFilter, BadFilter, Filter};
 pub use ingest::Decode;

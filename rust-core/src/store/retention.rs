@@ -227,7 +227,7 @@ fn prune(db: &mut Connection, ingest: &mut Ingest, now_ms: i64) -> Result<(), St
 }
 
 /// Returns free pages to the file system. Each step of the statement frees one page.
-fn give_back(db: &Connection) -> Result<()> {
+pub(super) fn give_back(db: &Connection) -> Result<()> {
     let mut vacuum = db.prepare("PRAGMA incremental_vacuum")?;
     let mut rows = vacuum.query([])?;
     while rows.next()?.is_some() {}
