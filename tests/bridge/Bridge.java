@@ -53,8 +53,8 @@ final class Bridge {
     }
 
     static String config(Path folder, int api) {
-        return "{\"v\":1,\"api\":" + api + ",\"retention_days\":0,\"cache\":\"" + folder + "\",\"db\":\""
-            + folder.resolve("muzzle.db") + "\"}";
+        return "{\"v\":1,\"api\":" + api + ",\"retention_days\":0,\"cache\":\"" + folder + "\",\"lists\":\""
+            + folder.resolve("lists") + "\",\"db\":\"" + folder.resolve("muzzle.db") + "\"}";
     }
 
     static Path folder() throws IOException {

@@ -177,6 +177,7 @@ public final class BridgeTest {
                 () -> NativeCore.snapshot(handle),
                 () -> NativeCore.query(handle, "{}"),
                 () -> NativeCore.command(handle, "{}"),
+                () -> NativeCore.importList(handle, Descriptor.ofNull(), "{}"),
                 () -> NativeCore.close(handle))) {
                 same(Bridge.codeOf(call), "bad-handle");
             }
@@ -291,6 +292,27 @@ public final class BridgeTest {
             int[] empty = {Descriptor.ofNull()};
             same(Bridge.codeOf(() -> NativeCore.loadSignatures(handle, empty)), "bad-list");
             NativeCore.loadSignatures(handle, new int[0]);
+            same(Bridge.descriptors(), before);
+            Files.delete(list);
+        });
+    }
+
+    public static void aListOfOthersIsImportedAndRemoved() throws Exception {
+        opened((handle, app, folder) -> {
+            Path list = folder.resolve("hosts.txt");
+            Files.writeString(list, "0.0.0.0 ads.example.com\nnothing here\n||tracker.example^\n");
+            int before = Bridge.descriptors();
+            String named = "{\"v\":1,\"name\":\"mine\",\"category\":\"ads\"";
+            String told = NativeCore.importList(handle, new Descriptor(list).take(), named + "}");
+            check(told.contains("\"names\":2") && told.contains("\"line\":2"), told);
+            String host = "{\"v\":1,\"q\":\"host\",\"host\":\"a.tracker.example\"}";
+            check(NativeCore.query(handle, host).contains("\"list\":\"mine@"), "in force");
+            Files.writeString(list, "<html>\n");
+            int bad = new Descriptor(list).take();
+            same(Bridge.codeOf(() -> NativeCore.importList(handle, bad, named + "}")), "bad-list");
+            check(NativeCore.query(handle, host).contains("\"list\":\"mine@"), "the old one stays");
+            NativeCore.command(handle, "{\"v\":1,\"do\":\"remove-list\",\"name\":\"mine\"}");
+            check(!NativeCore.query(handle, host).contains("mine"), "it is gone");
             same(Bridge.descriptors(), before);
             Files.delete(list);
         });

@@ -4,8 +4,8 @@
 use super::{Code, Fault};
 use crate::event::{Kind, State, Time, Verdict};
 use crate::limits;
-use crate::policy::Object;
-use crate::signatures::Category;
+use crate::policy::{Object, Policy};
+use crate::signatures::{Category, Listing};
 use crate::store::{self, AppFilter, Outcome};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -60,6 +60,7 @@ pub(super) fn name(object: &mut Map<String, Value>, key: &str) -> Result<String,
 pub(super) struct Open {
     pub(super) db: PathBuf,
     pub(super) cache: PathBuf,
+    pub(super) lists: Option<PathBuf>,
     pub(super) api: u32,
     #[serde(default = "retention")]
     pub(super) retention_days: u32,
@@ -246,9 +247,13 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    /// The user id that is meant, where one is.
-    pub(super) fn uid(&self) -> Option<u32> {
-        self.uid
+    /// The user id that is meant; that of a package where the policy names it.
+    pub(super) fn uid(&self, policy: &Policy) -> Option<u32> {
+        let named = || {
+            let package = self.package.as_deref()?;
+            policy.apps().find(|(name, _)| *name == package).map(|(_, uid)| uid)
+        };
+        self.uid.or_else(named)
     }
 }
 
@@ -306,6 +311,50 @@ pub(super) struct Export {
     pub(super) redact: bool,
     #[serde(default)]
     pub(super) filter: Object<Filter>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ImportList {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) source: String,
+    #[serde(default = "other")]
+    pub(super) category: Category,
+    #[serde(default)]
+    pub(super) default: ImportDefault,
+    #[serde(default)]
+    pub(super) check: bool,
+}
+
+fn other() -> Category {
+    Category::Other
+}
+
+/// What happens to the hosts of an imported list; it cannot say that one is never blocked.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ImportDefault {
+    #[default]
+    Block,
+    Record,
+    Allow,
+}
+
+impl From<ImportDefault> for Listing {
+    fn from(default: ImportDefault) -> Self {
+        match default {
+            ImportDefault::Block => Self::Block,
+            ImportDefault::Record => Self::Record,
+            ImportDefault::Allow => Self::Allow,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Named {
+    pub(super) name: String,
 }
 
 #[derive(Deserialize)]

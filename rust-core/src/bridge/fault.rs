@@ -3,6 +3,7 @@
 use crate::event::codes;
 use crate::export::ExportError;
 use crate::io::IoError;
+use crate::lists;
 use crate::policy::JsonError;
 use crate::service::{ListsError, PlaneError};
 use crate::store::StoreError;
@@ -97,6 +98,19 @@ impl From<PlaneError> for Fault {
 impl From<ListsError> for Fault {
     fn from(error: ListsError) -> Self {
         Self::new(Code::BadList, error)
+    }
+}
+
+impl From<lists::ListsError> for Fault {
+    fn from(error: lists::ListsError) -> Self {
+        let code = match error {
+            lists::ListsError::File { .. } => Code::System,
+            lists::ListsError::TooMany(_) => Code::Limit,
+            lists::ListsError::Import { .. }
+            | lists::ListsError::TooLarge(_)
+            | lists::ListsError::Imported { .. } => Code::BadList,
+        };
+        Self::new(code, error)
     }
 }
 

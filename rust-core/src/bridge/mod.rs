@@ -6,6 +6,7 @@
 mod ask;
 mod export;
 mod fault;
+mod lists;
 mod query;
 mod rules;
 
@@ -15,15 +16,13 @@ use crate::engine::{Reach, Rules};
 use crate::io::{Bypass, Owners, ProcNet};
 use crate::limits;
 use crate::policy::{Policy, Warning};
-use crate::service::{self, Attach, ListsError, PlaneState, Service};
-use crate::signatures::{HostTable, parse_list};
+use crate::service::{Attach, PlaneState, Service};
 use crate::store::{Config, Filter, Gap, Reader};
 use crate::wire::FiveTuple;
+use lists::Sources;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::fs::File;
-use std::io::Read;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -60,6 +59,8 @@ pub struct Core {
     reader: Mutex<Reader>,
     /// For what is to answer at once.
     live: Mutex<Reader>,
+    /// Held while lists change, so that they change one after the other.
+    sources: Mutex<Sources>,
     /// The lines of `snapshot` about lists, which change seldom.
     lists: Mutex<Vec<Value>>,
     /// Why the last data plane ended by itself.
@@ -100,8 +101,9 @@ impl Core {
             retention_days: asked.retention_days,
             max_bytes: asked.max_bytes,
         };
-        let table = Arc::new(HostTable::builtin().clone());
-        let lists = rules::list_lines(&table);
+        let mut sources = Sources::new(asked.lists);
+        let table = Arc::new(sources.table()?);
+        let lines = sources.lines(&table);
         let service = Service::open(config, Rules { table, policy: Policy::default() })?;
         Ok(Self {
             service,
@@ -114,7 +116,8 @@ impl Core {
             log: asked.log.into(),
             opened: Instant::now(),
             closed: AtomicBool::new(false),
-            lists: Mutex::new(lists),
+            sources: Mutex::new(sources),
+            lists: Mutex::new(lines),
             ended: Arc::default(),
         })
     }
@@ -208,31 +211,6 @@ impl Core {
         self.service.set_policy(policy);
         let lines: Vec<_> = warnings.iter().map(warning).collect();
         answer("warnings", &lines)
-    }
-
-    /// Takes the owner's own lists: `lists`.
-    ///
-    /// # Errors
-    /// `bad-list`, `bad-argument`, `system`, `closed`, and those of the store.
-    pub fn set_lists(&self, files: Vec<File>) -> Result<String, Fault> {
-        self.open()?;
-        if files.len() > limits::OWN_LISTS {
-            return Err(Fault::new(Code::BadArgument, "more lists than there may be"));
-        }
-        let own = files
-            .into_iter()
-            .enumerate()
-            .map(|(number, file)| Ok((format!("list {}", number + 1), read_list(file)?)))
-            .collect::<Result<Vec<_>, Fault>>()?;
-        let table = service::table(&own)?;
-        let lines = rules::list_lines(&table);
-        let taken = own
-            .iter()
-            .map(|(name, text)| Ok(rules::list_line(&parse_list(text, name)?)))
-            .collect::<Result<Vec<_>, ListsError>>()?;
-        *locked(&self.lists) = lines;
-        self.service.set_table(table)?;
-        answer("lists", &taken)
     }
 
     /// Takes new upstream resolvers: `network`.
@@ -337,6 +315,10 @@ impl Core {
                 let gap = gap(ask::read(object)?)?;
                 self.service.with_writer(|writer| writer.gap(gap))
             }
+            "remove-list" => {
+                let ask::Named { name } = ask::read(object)?;
+                return self.remove_list(&name);
+            }
             "keep" => {
                 let ask::Keep { days, max_bytes } = ask::read(object)?;
                 self.service.with_writer(|writer| writer.keep(days, max_bytes))
@@ -358,19 +340,6 @@ impl Core {
         self.service.close()?;
         Ok(())
     }
-}
-
-fn read_list(file: File) -> Result<String, Fault> {
-    let mut text = String::new();
-    let read = file.take(limits::CONFIG_FILE + 1).read_to_string(&mut text);
-    read.map_err(|error| match error.kind() {
-        std::io::ErrorKind::InvalidData => Fault::new(Code::BadList, "a list must be UTF-8 text"),
-        _ => Fault::new(Code::System, format_args!("cannot read a list ({error})")),
-    })?;
-    if text.len() as u64 > limits::CONFIG_FILE {
-        return Err(Fault::new(Code::BadList, "a list is larger than 16 MB"));
-    }
-    Ok(text)
 }
 
 fn warning(warning: &Warning) -> Value {

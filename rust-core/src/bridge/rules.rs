@@ -2,7 +2,7 @@
 
 use super::ask::{self, limit};
 use super::query::{decision, versioned};
-use super::{Core, Fault};
+use super::{Core, Fault, locked};
 use crate::engine::Rules;
 use crate::event::Protocol;
 use crate::limits::PAGE;
@@ -131,7 +131,7 @@ pub(super) fn lists(core: &Core) -> Result<String, Fault> {
                 Ok(line)
             })
             .collect::<Result<Vec<Value>, Fault>>()?;
-        let lists = list_lines(&rules.table);
+        let lists = locked(&core.lists).clone();
         versioned(&json!({"lists": lists, "categories": categories}))
     })
 }
@@ -142,8 +142,15 @@ pub(super) fn list_line(list: &List<'_>) -> Value {
     json!({"name": name, "version": version, "rules": list.rules().count()})
 }
 
-/// The lists of a table, in the order in which they count.
+/// The lists of a table, in the order in which they count; imported ones say what they are.
 pub(super) fn list_lines(table: &HostTable) -> Vec<Value> {
     let line = |(name, version, rules): (&str, &str, usize)| json!({"name": name, "version": version, "rules": rules});
-    crate::service::lists(table).into_iter().map(line).collect()
+    let imported = table.imported().iter().map(|list| {
+        let about = list.about();
+        let version = about.id.split_once('@').map_or("", |(_, version)| version);
+        json!({"name": list.name(), "version": version, "rules": about.names + about.exceptions,
+            "imported": true, "source": about.source, "category": about.category,
+            "default": about.listing})
+    });
+    crate::service::lists(table).into_iter().map(line).chain(imported).collect()
 }

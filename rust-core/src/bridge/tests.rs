@@ -1,10 +1,14 @@
 //! The bridge without a JVM: an app that speaks JSON, and a pair of sockets in place of a TUN.
 
+mod lists;
+
 use super::*;
 use crate::event::{FlowId, Record, Transport, Verdict};
 use crate::http::Request;
+use crate::signatures::HostTable;
 use crate::store::tests as fixtures;
-use std::io::{Seek, Write};
+use std::fs::File;
+use std::io::{Read, Seek, Write};
 use std::os::unix::net::UnixDatagram;
 use std::sync::mpsc;
 
@@ -268,6 +272,16 @@ fn a_policy_takes_effect_and_warns() {
     let told = app.query(r#""q":"host","host":"tracking.miui.com""#);
     assert_eq!(told["decision"]["verdict"], "block");
     assert_eq!(told["decisions"][0]["package"], "com.a");
+    let hosts = |of: &str| app.query(&format!(r#""q":"hosts"{of}"#))["hosts"].clone();
+    assert_eq!(hosts(r#","package":"com.a""#), json!([]), "it has sent nothing yet");
+    let facts = fixtures::facts(1, "com.a", "tracking.miui.com", Verdict::Block);
+    assert!(app.core.service.store().send(Record::Blocked(facts)));
+    app.core.command(r#"{"v":1,"do":"flush"}"#).unwrap();
+    for (of, expected) in
+        [("", "block"), (r#","package":"com.a""#, "record"), (r#","uid":10123"#, "record")]
+    {
+        assert_eq!(hosts(of)[0]["decision"]["verdict"], expected, "{of}");
+    }
     let snapshot = json(app.core.snapshot());
     assert_eq!((&snapshot["policy"]["apps"], &snapshot["policy"]["hosts"]), (&json!(1), &json!(2)));
     let twice =
@@ -360,6 +374,27 @@ fn an_export_is_whole_or_says_why_not() {
     let stopped = r#"{"v":1,"format":"jsonl","filter":{"outcome":"stopped"}}"#;
     assert_eq!(app.export(stopped, true).1.lines().count(), 2);
     assert_eq!(code(app.export(all, false).0), Code::Cancelled);
+    for more in ["", r#","redact":true"#, r#","filter":{"outcome":"stopped"}"#] {
+        let mut file = tempfile::NamedTempFile::new_in(&app.folder).unwrap();
+        let asked = format!(r#"{{"v":1,"format":"sqlite"{more}}}"#);
+        let out = file.as_file_mut().try_clone().unwrap();
+        let told = json(app.core.export(out, &asked, &mut |_, _| true));
+        let copy = Reader::open(file.path()).unwrap();
+        assert_eq!(copy.check(), Ok(()));
+        assert_eq!(told["events"], copy.count(&Filter::default()).unwrap(), "{more}");
+        assert_eq!(told["bytes"], std::fs::metadata(file.path()).unwrap().len());
+        let bytes = std::fs::read(file.path()).unwrap();
+        let said = bytes.windows(8).any(|window| window == b"com.read");
+        assert_eq!(said, more.is_empty(), "{more}");
+        let size = app.query(&format!(r#""q":"export-size","format":"sqlite"{more}"#));
+        assert_eq!(size["events"], told["events"]);
+    }
+    let preview = r#"{"v":1,"q":"preview","format":"sqlite"}"#;
+    assert_eq!(code(app.core.query(preview)), Code::Unsupported);
+    let left = std::fs::read_dir(&app.folder).unwrap();
+    let left =
+        left.filter(|f| f.as_ref().unwrap().path().extension().is_some_and(|e| e == "export"));
+    assert_eq!(left.count(), 0);
     assert_eq!(code(app.export(r#"{"v":1,"format":"docx"}"#, true).0), Code::Unsupported);
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     assert_eq!(code(app.core.export(full, all, &mut |_, _| true)), Code::OutputFull);
@@ -493,5 +528,7 @@ fn the_examples_of_the_docs_are_understood() {
     app.export(export, true).0.unwrap();
     let open: Value = serde_json::from_str(example("open")).unwrap();
     ask::parse::<ask::Open>(&open.to_string()).unwrap();
+    let import = example("import`, `imported").lines().next().unwrap();
+    ask::parse::<ask::ImportList>(import).unwrap();
     drop(ours);
 }

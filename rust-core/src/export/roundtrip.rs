@@ -27,7 +27,8 @@ fn stored(file: &[u8]) -> (TempDir, Reader) {
 }
 
 fn exported(reader: &Reader, filter: &Filter) -> Vec<u8> {
-    let order = Order { filter, format: Format::Pcapng, redaction: None, scratch: Path::new("/tmp") };
+    let order =
+        Order { filter, format: Format::Pcapng, redaction: None, scratch: Path::new("/tmp") };
     let mut out = Vec::new();
     to_writer(reader, &order, &mut out, &mut |_| true).unwrap();
     out

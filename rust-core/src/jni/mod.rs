@@ -92,6 +92,16 @@ natives! { 'local;
         give(env, &handles::get(handle)?.set_lists(files)?)
     }
 
+    /// See `NativeCore.importList`.
+    fn Java_app_muzzle_core_NativeCore_importList(
+        env, handle: jlong, fd: jint, request: JString<'local>
+    ) -> JString<'local> {
+        let file = fds::take(fd)?.into();
+        let core = handles::get(handle)?;
+        let request = text(env, &request, limits::ASKED)?;
+        give(env, &core.import_list(file, &request)?)
+    }
+
     /// See `NativeCore.onNetworkChanged`.
     fn Java_app_muzzle_core_NativeCore_onNetworkChanged(
         env, handle: jlong, network: JString<'local>

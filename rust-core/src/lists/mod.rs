@@ -52,7 +52,15 @@ fn at(path: &Path) -> impl Fn(io::Error) -> ListsError + '_ {
 
 /// Reads a list as others write it, without keeping it.
 pub fn read(path: &Path, choice: &Choice) -> Result<(Compiled, Report), ListsError> {
-    let file = File::open(path).map_err(at(path))?;
+    read_file(File::open(path).map_err(at(path))?, path, choice)
+}
+
+/// The same of an opened file; `path` is what errors call it.
+pub fn read_file(
+    file: File,
+    path: &Path,
+    choice: &Choice,
+) -> Result<(Compiled, Report), ListsError> {
     let mut reader = BufReader::with_capacity(64 * 1024, file.take(limits::LIST_BYTES + 1));
     let mut importer = Importer::new(HostTable::builtin());
     let bytes = each_line(&mut reader, &mut importer).map_err(at(path))?;
@@ -84,6 +92,12 @@ fn each_line(reader: &mut impl BufRead, importer: &mut Importer<'_>) -> io::Resu
 /// Imports a list into a folder, in place of the one of its name.
 pub fn import(path: &Path, folder: &Path, choice: &Choice) -> Result<Report, ListsError> {
     let (compiled, report) = read(path, choice)?;
+    keep(&compiled, folder, choice)?;
+    Ok(report)
+}
+
+/// Puts a list that was read into a folder, in place of the one of its name.
+pub fn keep(compiled: &Compiled, folder: &Path, choice: &Choice) -> Result<(), ListsError> {
     fs::create_dir_all(folder).map_err(at(folder))?;
     let place = place(folder, &choice.name);
     let known = paths(folder)?;
@@ -91,13 +105,13 @@ pub fn import(path: &Path, folder: &Path, choice: &Choice) -> Result<Report, Lis
         return Err(ListsError::TooMany(folder.to_owned()));
     }
     let draft = folder.join(format!("{}.draft", choice.name));
-    let written = write(&draft, &compiled).and_then(|()| fs::rename(&draft, &place));
+    let written = write(&draft, compiled).and_then(|()| fs::rename(&draft, &place));
     if let Err(error) = written {
         // What is left of it would only take room; the failure itself is what counts.
         let _ = fs::remove_file(&draft);
         return Err(at(&draft)(error));
     }
-    Ok(report)
+    Ok(())
 }
 
 fn write(path: &Path, compiled: &Compiled) -> io::Result<()> {
@@ -138,17 +152,36 @@ fn paths(folder: &Path) -> Result<Vec<PathBuf>, ListsError> {
 /// Reads all lists of a folder, by name; none where there is no folder. One that is damaged fails
 /// the whole, so that nothing is silently missing.
 pub fn load(folder: &Path) -> Result<Vec<Arc<Imported>>, ListsError> {
+    all(folder)?.into_iter().map(open).collect()
+}
+
+/// The same for whoever must go on: the lists that are sound, and the names of those that are not.
+pub fn load_sound(folder: &Path) -> Result<(Vec<Arc<Imported>>, Vec<String>), ListsError> {
+    let (mut sound, mut damaged) = (Vec::new(), Vec::new());
+    for path in all(folder)? {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        match open(path) {
+            Ok(list) => sound.push(list),
+            Err(_) => damaged.push(name),
+        }
+    }
+    Ok((sound, damaged))
+}
+
+/// The paths of all lists, where they are not too many.
+fn all(folder: &Path) -> Result<Vec<PathBuf>, ListsError> {
     let paths = paths(folder)?;
     if paths.len() > limits::LISTS {
         return Err(ListsError::TooMany(folder.to_owned()));
     }
-    let one = |path: PathBuf| {
-        let mut bytes = Vec::new();
-        let file = File::open(&path).map_err(at(&path))?;
-        file.take(limits::LIST_BYTES).read_to_end(&mut bytes).map_err(at(&path))?;
-        Imported::open(bytes).map(Arc::new).map_err(|error| ListsError::Imported { path, error })
-    };
-    paths.into_iter().map(one).collect()
+    Ok(paths)
+}
+
+fn open(path: PathBuf) -> Result<Arc<Imported>, ListsError> {
+    let mut bytes = Vec::new();
+    let file = File::open(&path).map_err(at(&path))?;
+    file.take(limits::LIST_BYTES).read_to_end(&mut bytes).map_err(at(&path))?;
+    Imported::open(bytes).map(Arc::new).map_err(|error| ListsError::Imported { path, error })
 }
 
 #[cfg(test)]
@@ -220,6 +253,12 @@ mod tests {
         fs::write(&path, &bytes).unwrap();
         let error = load(folder.path()).unwrap_err();
         assert!(error.to_string().ends_with("mine.list: damaged; import the list again"));
+        import(&file(&folder, b"a.example.com\n"), folder.path(), &choice("sound")).unwrap();
+        let (sound, damaged) = load_sound(folder.path()).unwrap();
+        assert_eq!(
+            (sound.len(), sound[0].name(), &*damaged),
+            (1, "sound", &["mine".to_owned()][..])
+        );
     }
 
     #[test]

@@ -101,6 +101,17 @@ public final class NativeCore {
     public static native String loadSignatures(long handle, int[] fds);
 
     /**
+     * Takes in a list that somebody else wrote, in place of the one with its name; it is in force at
+     * once and after each {@link #open}. Where it fails, the old one stays. Reads and writes files: not
+     * for the main thread.
+     *
+     * @param fd hosts file, plain names, adblock rules or dnsmasq lines; the core's from now on
+     * @param request {@code import} in docs/jni.md
+     * @return {@code imported} in docs/jni.md: what was taken, and what not, by line
+     */
+    public static native String importList(long handle, int fd, String request);
+
+    /**
      * Takes new upstream resolvers after a change of the network. Without a TUN it does nothing.
      *
      * @param network {@code network} in docs/jni.md
