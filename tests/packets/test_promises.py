@@ -161,10 +161,10 @@ PROMISES = [
         ),
         "feature-used",
         (
-            "reported a screen or feature used: Games",
-            "reported a screen or feature used: 2",
+            "reported a screen or feature used: Games (open_folder)",
+            "reported a screen or feature used: 2 (screen_swipe)",
             "reported a screen or feature used: status_bar_expand",
-            "reported a screen or feature used: WifiSettings",
+            "reported a screen or feature used: WifiSettings (settings_open)",
         ),
     ),
     Promise(
@@ -242,7 +242,7 @@ def test_identifiers_tell_which_apps_and_hosts_share_them_and_since_when(clean: 
     assert before - datetime.timedelta(seconds=1) <= first <= last
     printed = muzzle.command("stats", "--db", str(database(clean))).stdout
     row = next(line for line in printed.splitlines() if shared["oaid"] in line)
-    assert row.split() == ["OAID", shared["oaid"], "2", f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}"]
+    assert row.split() == ["OAID", shared["oaid"], "2", "2", f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}"]
 
 
 def test_device_facts_and_identifiers_are_named_field_by_field(clean: Lab) -> None:

@@ -136,6 +136,7 @@ fn shared(out: &mut impl Write, all: &[SeenIdentifier]) -> io::Result<()> {
             words::id_kind(i.kind).to_owned(),
             words::clean(&i.value, 40),
             i.apps.len().to_string(),
+            i.hosts.len().to_string(),
             i.first.day(),
             i.last.day(),
         ]
@@ -144,7 +145,7 @@ fn shared(out: &mut impl Write, all: &[SeenIdentifier]) -> io::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
-    table(out, &["Identifier", "value", "apps", "since", "until"], rows)?;
+    table(out, &["Identifier", "value", "apps", "hosts", "since", "until"], rows)?;
     more(out, all.len())
 }
 

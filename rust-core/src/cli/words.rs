@@ -239,13 +239,21 @@ fn report(event: &Event) -> String {
     format!("{}{with}{}", lead(event, *first), rest.join(", "))
 }
 
-/// The value that tells most of a kind; a search with where it was made.
+/// The value that tells most of a kind; a search with where it was made, what was used with what
+/// was done there.
 fn headline(event: &Event, of: Kind) -> Option<String> {
     let value = clean(&telling::headline(&event.fields, of)?.value, LONGEST);
     let is_engine = |field: &&Field| field.kind == of && field.path.ends_with("engine");
-    let engine = event.fields.iter().find(is_engine).filter(|_| of == Kind::Search);
-    Some(match engine {
-        Some(engine) => format!("{value} (on {})", clean(&engine.value, LONGEST)),
+    let beside = match of {
+        Kind::Search => {
+            let engine = event.fields.iter().find(is_engine);
+            engine.map(|engine| format!("on {}", clean(&engine.value, LONGEST)))
+        }
+        Kind::FeatureUsed => event.event.as_ref().map(|name| clean(name, LONGEST)),
+        _ => None,
+    };
+    Some(match beside.filter(|beside| *beside != value) {
+        Some(beside) => format!("{value} ({beside})"),
         None => value,
     })
 }
@@ -353,6 +361,20 @@ mod tests {
         assert_eq!(sentence(&search), "reported a search: weather (on duckduckgo)");
         let engine_only = Event { fields: search.fields[..2].to_vec(), ..search };
         assert_eq!(sentence(&engine_only), "reported a search");
+    }
+
+    #[test]
+    fn what_was_used_is_told_with_what_was_done_there() {
+        let used = |name: &str, value: &str| Event {
+            event: Some(name.to_owned()),
+            kinds: vec![Kind::FeatureUsed],
+            fields: vec![field(value, Kind::FeatureUsed)],
+            ..event(State::Decoded)
+        };
+        let folder = sentence(&used("open_folder", "Games"));
+        assert_eq!(folder, "reported a screen or feature used: Games (open_folder)");
+        let bar = sentence(&used("status_bar", "status_bar"));
+        assert_eq!(bar, "reported a screen or feature used: status_bar");
     }
 
     #[test]
