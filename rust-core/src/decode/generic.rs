@@ -208,8 +208,8 @@ impl Unwrap {
         let mut named = false;
         for leaf in inner.leaves {
             // Items of a list bear the list's name.
-            let own = leaf.path.len() > path.len() && leaf.path.ends_with(&leaf.key);
-            named |= own && !leaf.key.is_empty();
+            let own = leaf.path.len() > path.len() && leaf.path.ends_with(leaf.key());
+            named |= own && !leaf.key().is_empty();
             self.leaf(leaf, depth + 1);
         }
         for problem in inner.problems {
@@ -220,10 +220,11 @@ impl Unwrap {
 
     fn leaf(&mut self, leaf: Leaf, depth: usize) {
         let worth = leaf.text && leaf.value.len() >= BASE64_TEXT;
-        if worth && self.text(&leaf.path, &leaf.key, &leaf.value, depth) {
+        if worth && self.text(&leaf.path, leaf.key(), &leaf.value, depth) {
             return;
         }
-        self.flat.put(&mut self.budget, &leaf.path, &leaf.key, leaf.value, leaf.text);
+        let (path, key) = (&leaf.path, leaf.key());
+        self.flat.put(&mut self.budget, path, key, leaf.value.clone(), leaf.text);
     }
 
     /// A value of a form or query: shown as it is where nothing is inside.
@@ -285,7 +286,7 @@ impl Unwrap {
         let mut leaves = self.flat.leaves.iter().filter(|l| l.path.starts_with(outer));
         leaves.any(|l| {
             kinds::is_web_address(&l.value)
-                || kinds::kind(Protocol::Unknown, "", &l.path, &l.key, &l.value) != Kind::Other
+                || kinds::kind(Protocol::Unknown, "", &l.path, l.key(), &l.value) != Kind::Other
         })
     }
 

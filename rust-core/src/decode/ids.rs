@@ -100,7 +100,7 @@ pub fn kind(leaf: &Leaf) -> Option<IdKind> {
     if value.len() > LONGEST || is_blank(value) {
         return None;
     }
-    let name = leaf.key.strip_prefix('$').unwrap_or(&leaf.key);
+    let name = leaf.key().strip_prefix('$').unwrap_or(leaf.key());
     if let Some(kind) = by_name(name) {
         let of_app = name.eq_ignore_ascii_case("uid") && is_app_uid(value);
         return named(kind, value).filter(|_| !of_app);
@@ -116,7 +116,7 @@ pub fn kind(leaf: &Leaf) -> Option<IdKind> {
     if leaf.path.starts_with("identities.") {
         return Some(DistinctId);
     }
-    by_form(leaf, value)
+    by_form(leaf.text, value)
 }
 
 fn by_name(name: &str) -> Option<IdKind> {
@@ -200,9 +200,7 @@ pub(super) fn add_within(event: &mut DecodedEvent) {
         }
         let words = field.value.split(separates).filter(|w| w.len() > 5 && w.len() < LONGEST);
         for word in words {
-            let leaf =
-                Leaf { path: String::new(), key: String::new(), value: String::new(), text: true };
-            let Some(kind) = by_form(&leaf, word).filter(|_| !is_blank(word)) else { continue };
+            let Some(kind) = by_form(true, word).filter(|_| !is_blank(word)) else { continue };
             let path = field.path.clone();
             if event.ids.len() < crate::limits::FIELDS_PER_EVENT {
                 event.ids.push(Identifier { kind, value: word.to_owned(), path });
@@ -224,9 +222,9 @@ fn device_id(value: &str) -> IdKind {
     }
 }
 
-fn by_form(leaf: &Leaf, value: &str) -> Option<IdKind> {
+fn by_form(text: bool, value: &str) -> Option<IdKind> {
     match value {
-        _ if !leaf.text => None,
+        _ if !text => None,
         _ if is_mac(value) => Some(Mac),
         _ if is_email(value) => Some(Email),
         _ if value.starts_with('+') && value.len() > 10 && is_phone(value) => Some(Phone),
@@ -300,8 +298,8 @@ mod tests {
     use super::*;
 
     fn leaf(path: &str, value: &str, text: bool) -> Leaf {
-        let key = path.rsplit('.').next().unwrap_or(path).to_owned();
-        Leaf { path: path.to_owned(), key, value: value.to_owned(), text }
+        let key = path.rsplit('.').next().unwrap_or(path);
+        Leaf::new(path.to_owned(), key, value.to_owned(), text)
     }
 
     fn text(path: &str, value: &str) -> Option<IdKind> {

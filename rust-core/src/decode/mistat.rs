@@ -192,7 +192,7 @@ fn contents(report: &mut Report, session: &str, outer: &mut Flat) -> usize {
 fn joined(report: &mut Report, of: [&Flat; 2]) -> Flat {
     let mut event = Flat::default();
     for leaf in of.iter().flat_map(|flat| &flat.leaves) {
-        let (path, key) = (&leaf.path, &leaf.key);
+        let (path, key) = (&leaf.path, leaf.key());
         event.put(&mut report.budget, path, key, leaf.value.clone(), leaf.text);
     }
     for problem in of.iter().flat_map(|flat| &flat.problems) {

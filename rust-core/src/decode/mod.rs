@@ -228,24 +228,25 @@ fn problem(code: ProblemCode, path: impl Into<String>) -> Problem {
 
 /// Fields and identifiers of one event from its leaves.
 fn fields(protocol: Protocol, event: &str, leaves: Vec<Leaf>) -> (Vec<Field>, Vec<Identifier>) {
-    let mut ids = Vec::new();
-    let field = |leaf: Leaf| {
-        let mut kind = kinds::kind(protocol, event, &leaf.path, &leaf.key, &leaf.value);
-        let mut created = None;
-        if let Some(id) = ids::kind(&leaf) {
-            created = ids::created(id, &leaf.value).map(|time| Field {
-                path: format!("{}.created", json::cut(&leaf.path, limits::FIELD_PATH - 8)),
-                value: time.to_string(),
-                kind: Kind::Identifier,
-            });
-            ids.push(Identifier { kind: id, value: leaf.value.clone(), path: leaf.path.clone() });
+    let (mut fields, mut ids) = (Vec::with_capacity(leaves.len() + 1), Vec::new());
+    for leaf in leaves {
+        let mut kind = kinds::kind(protocol, event, &leaf.path, leaf.key(), &leaf.value);
+        let id = ids::kind(&leaf);
+        let Leaf { path, value, .. } = leaf;
+        if let Some(id) = id {
             if kind == Kind::Other {
                 kind = if id == IdKind::LoginId { Kind::Account } else { Kind::Identifier };
             }
+            ids.push(Identifier { kind: id, value: value.clone(), path: path.clone() });
         }
-        [Some(Field { path: leaf.path, value: leaf.value, kind }), created]
-    };
-    let mut fields: Vec<_> = leaves.into_iter().flat_map(field).flatten().collect();
+        let created = id.and_then(|id| ids::created(id, &value)).map(|time| Field {
+            path: format!("{}.created", json::cut(&path, limits::FIELD_PATH - 8)),
+            value: time.to_string(),
+            kind: Kind::Identifier,
+        });
+        fields.push(Field { path, value, kind });
+        fields.extend(created);
+    }
     fields.truncate(limits::FIELDS_PER_EVENT);
     (fields, ids)
 }
@@ -256,7 +257,7 @@ const APP_KEYS: &[&str] =
 
 /// The package that the leaves name, where one of [`APP_KEYS`] holds something like a package.
 fn app_hint(leaves: &[Leaf]) -> Option<String> {
-    let named = |key: &&str| leaves.iter().find(|l| l.key == **key && is_package(&l.value));
+    let named = |key: &&str| leaves.iter().find(|l| l.key() == *key && is_package(&l.value));
     APP_KEYS.iter().find_map(named).map(|leaf| leaf.value.clone())
 }
 

@@ -23,7 +23,7 @@ pub(super) fn decode(input: &Input<'_>) -> Option<Decoded> {
 /// Two of the headers, one of which names the session or the sender; one suffices on the usual path.
 fn upload(input: &Input<'_>) -> Option<Decoded> {
     let beside = headers(input, HEADERS);
-    let has = |name| beside.iter().any(|l| l.key == name);
+    let has = |name| beside.iter().any(|l| l.key() == name);
     let usual = input.path.trim_end_matches('/').ends_with("/track/v4");
     let marked = beside.len() >= 2 || usual;
     if !(marked && (has("OT_SID") || has("OT_sender"))) || input.body.is_empty() {

@@ -81,7 +81,7 @@ impl Report {
             return;
         }
         for leaf in &self.beside {
-            let (path, key) = (&leaf.path, &leaf.key);
+            let (path, key) = (&leaf.path, leaf.key());
             flat.put(&mut self.budget, path, key, leaf.value.clone(), leaf.text);
         }
         let app_hint = app_hint(&flat.leaves);
@@ -122,7 +122,7 @@ impl Report {
 
 /// Text leaf.
 pub(super) fn leaf(path: &str, key: &str, value: &str) -> Leaf {
-    Leaf { path: path.to_owned(), key: key.to_owned(), value: value.to_owned(), text: true }
+    Leaf::new(path.to_owned(), key, value.to_owned(), true)
 }
 
 /// Pairs of a form or query, apart from those in `without`, below `place`.

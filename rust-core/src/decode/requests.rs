@@ -58,7 +58,7 @@ pub(super) fn samples() -> Vec<Sample> {
 #[test]
 fn every_field_of_every_request_is_as_expected() {
     let samples = samples();
-    assert_eq!(samples.len(), 38);
+    assert!(samples.len() >= 38, "{} requests", samples.len());
     for Sample { name, request, expected } in samples {
         let got = events(None, None, &request);
         let got: Vec<_> = got.iter().map(|event| serde_json::to_string(event).unwrap()).collect();

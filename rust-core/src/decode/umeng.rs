@@ -35,13 +35,13 @@ const HEADERS: &[&str] = &["X-Umeng-Sdk", "X-Umeng-UTC", "Msg-Type"];
 pub(super) fn decode(input: &Input<'_>) -> Option<Decoded> {
     let envelope = Struct::parse(input.body);
     let beside = headers(input, HEADERS);
-    let named = beside.iter().any(|l| l.key.starts_with("X-Umeng"));
+    let named = beside.iter().any(|l| l.key().starts_with("X-Umeng"));
     if !(is_envelope(&envelope) || named && !input.body.is_empty()) {
         return None;
     }
     let mut report = Report::new(input, Protocol::Umeng, DECODER);
     let sdk = input.request.header("X-Umeng-Sdk").map(sdk).unwrap_or_default();
-    let app = sdk.iter().find(|l| l.key == "app_name").map(|l| l.value.clone());
+    let app = sdk.iter().find(|l| l.key() == "app_name").map(|l| l.value.clone());
     report.beside(beside);
     report.beside(sdk);
     report.beside(members(&envelope));
@@ -96,7 +96,7 @@ fn members(envelope: &Struct<'_>) -> Vec<Leaf> {
     });
     let ints = ints.into_iter().filter_map(|(id, name)| {
         let value = envelope.int(id)?.to_string();
-        Some(Leaf { text: false, ..leaf(&format!("envelope.{name}"), "", &value) })
+        Some(Leaf::new(format!("envelope.{name}"), "", value, false))
     });
     texts.chain(ints).collect()
 }

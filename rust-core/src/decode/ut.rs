@@ -30,11 +30,12 @@ fn sur(input: &Input<'_>) -> Option<Decoded> {
     }
     let mut report = Report::new(input, Protocol::Ut, DECODER);
     let mut flat = Flat::default();
-    for mut pair in pairs("query", &input.query, &[]) {
-        if pair.key == "d" {
-            pair = Leaf { value: pair.value.replace(' ', "+"), key: "utdid".into(), ..pair };
-        }
-        flat.put(&mut report.budget, &pair.path, &pair.key, pair.value, true);
+    for pair in pairs("query", &input.query, &[]) {
+        let (key, value) = match pair.key() {
+            "d" => ("utdid", pair.value.replace(' ', "+")),
+            key => (key, pair.value.clone()),
+        };
+        flat.put(&mut report.budget, &pair.path, key, value, true);
     }
     for part in multipart::parts(input.body) {
         let path = format!("form.{}", part.name);
@@ -64,10 +65,7 @@ fn upload(input: &Input<'_>) -> Option<Decoded> {
     if let Some(error) = unpacked.error {
         report.problem(error.code(), "body");
     }
-    let number = |name: &str, value: String| Leaf {
-        text: false,
-        ..leaf(&format!("frame.{name}"), name, &value)
-    };
+    let number = |name: &str, value: String| Leaf::new(format!("frame.{name}"), name, value, false);
     let mut beside = headers(input, HEADERS);
     beside.push(number("length", u32::from_be_bytes([0, l0, l1, l2]).to_string()));
     beside.push(number("flags", flags.to_string()));

@@ -10,12 +10,39 @@ use crate::limits;
 pub struct Leaf {
     /// Names joined by dots, list places as numbers.
     pub path: String,
-    /// The name that is nearest to the value; empty where there is none.
-    pub key: String,
+    key: Key,
     /// Text without quotes; other values as they were written.
     pub value: String,
     /// Whether it was written in quotes.
     pub text: bool,
+}
+
+/// Nearly every name stands in its path: that saves an allocation for each field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Key {
+    In { start: usize, size: usize },
+    Own(Box<str>),
+}
+
+impl Leaf {
+    /// `key` is the name that is nearest to the value, empty where there is none.
+    pub fn new(path: String, key: &str, value: String, text: bool) -> Self {
+        let start = match path.len().checked_sub(key.len()) {
+            Some(start) if path.ends_with(key) => Some(start),
+            _ => path.rfind(key),
+        };
+        let size = key.len();
+        let key = start.map_or_else(|| Key::Own(key.into()), |start| Key::In { start, size });
+        Self { path, key, value, text }
+    }
+
+    /// The name that is nearest to the value; empty where there is none.
+    pub fn key(&self) -> &str {
+        match &self.key {
+            Key::In { start, size } => self.path.get(*start..start + size).unwrap_or_default(),
+            Key::Own(key) => key,
+        }
+    }
 }
 
 /// Leaves of one event and what of it could not be read.
@@ -250,7 +277,7 @@ impl Flat {
         if self.leaves.len() == limits::FIELDS_PER_EVENT || !budget.keep(size) {
             return self.stop();
         }
-        self.leaves.push(Leaf { path: path.to_owned(), key: key.to_owned(), value, text });
+        self.leaves.push(Leaf::new(path.to_owned(), key, value, text));
     }
 }
 

@@ -38,7 +38,7 @@ fn leaves_keep_order_repeats_and_exact_numbers() {
         ]
     );
     assert_eq!(problems(&flat), []);
-    assert_eq!((flat.leaves[3].key.as_str(), flat.leaves[3].text), ("b.c", false));
+    assert_eq!((flat.leaves[3].key(), flat.leaves[3].text), ("b.c", false));
     assert!(flat.leaves[2].text);
 }
 

@@ -11,18 +11,27 @@ use rules::{RULES, Rule};
 /// The rules by the names that they are about.
 static INDEX: Index<{ RULES.len() }> = Index::new(names());
 
-/// The name of each rule; those that fit many names, or a path, stand under none.
+/// The name of each rule, of a path its last one; those that fit many stand under none.
 const fn names() -> [&'static str; RULES.len()] {
     let mut names = [""; RULES.len()];
     let mut at = 0;
     while at < RULES.len() {
-        let rule = &RULES[at];
-        if !rule.path && !matches!(rule.name.as_bytes(), [.., b'*']) {
-            names[at] = rule.name;
+        let name = RULES[at].name;
+        if !matches!(name.as_bytes(), [.., b'*']) {
+            names[at] = last(name);
         }
         at += 1;
     }
     names
+}
+
+/// What stands behind the last dot.
+const fn last(path: &'static str) -> &'static str {
+    let mut at = path.len();
+    while at > 0 && path.as_bytes()[at - 1] != b'.' {
+        at -= 1;
+    }
+    path.split_at(at).1
 }
 
 /// What senders write where they have nothing to say; the last four are those of the Sensors
@@ -45,7 +54,10 @@ pub fn kind(protocol: Protocol, event: &str, path: &str, name: &str, value: &str
                 && RULES[at].fits(event, path, name, value)
         })
     };
-    let found = [first(name), first("")].into_iter().flatten().min();
+    // A place in a list is the last of its path, and its name another one.
+    let step = path.rfind('.').and_then(|dot| path.get(dot + 1..)).unwrap_or(path);
+    let other = if step == name { None } else { first(step) };
+    let found = [first(name), other, first("")].into_iter().flatten().min();
     found.map_or(Kind::Other, |at| RULES[at].kind)
 }
 
@@ -80,9 +92,12 @@ impl Rule {
 }
 
 fn matches(pattern: &str, text: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(start) => text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start)),
-        None => pattern.eq_ignore_ascii_case(text),
+    let text = text.as_bytes();
+    match pattern.as_bytes() {
+        [start @ .., b'*'] => {
+            text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
+        }
+        whole => whole.eq_ignore_ascii_case(text),
     }
 }
 

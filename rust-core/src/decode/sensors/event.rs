@@ -121,7 +121,7 @@ fn finish(
     budget: &mut Budget,
 ) -> DecodedEvent {
     for extra in extras {
-        flat.put(budget, &extra.path, &extra.key, extra.value.clone(), extra.text);
+        flat.put(budget, &extra.path, extra.key(), extra.value.clone(), extra.text);
     }
     let app_hint = app_hint(&flat.leaves);
     let name = event.as_deref().unwrap_or_default();

@@ -8,6 +8,7 @@ mod event;
 
 use super::form::Form;
 use super::json::{self, Budget, Flat, Leaf};
+use super::report::leaf;
 use super::unpack::{self, UnpackError};
 use super::{Decoded, DecodedEvent, Input, problem};
 use crate::event::{Check, Problem, ProblemCode, Protocol, State};
@@ -168,9 +169,9 @@ impl Carrier<'_> {
         };
         let code = error.map(UnpackError::code);
         if is_json(&bytes) {
-            let (json, broken) = match String::from_utf8_lossy(&bytes) {
-                std::borrow::Cow::Borrowed(whole) => (whole.to_owned(), false),
-                std::borrow::Cow::Owned(replaced) => (replaced, true),
+            let (json, broken) = match String::from_utf8(bytes.into_owned()) {
+                Ok(whole) => (whole, false),
+                Err(e) => (String::from_utf8_lossy(e.as_bytes()).into_owned(), true),
             };
             let code = code.or(broken.then_some(ProblemCode::Malformed));
             contents.problems.extend(code.map(|c| problem(c, self.name)));
@@ -223,20 +224,13 @@ impl Carrier<'_> {
             }
             for (name, value) in &form.pairs {
                 if !name.is_empty() && !CARRIERS.contains(&name.as_str()) {
-                    let key = json::cut(name, limits::FIELD_PATH / 2).to_owned();
-                    let path = format!("{place}.{key}");
-                    extras.push(Leaf { path, key, value: value.clone(), text: true });
+                    let key = json::cut(name, limits::FIELD_PATH / 2);
+                    extras.push(leaf(&format!("{place}.{key}"), key, value));
                 }
             }
         }
         if let Some(value) = input.request.header("dry-run") {
-            let key = "Dry-Run".to_owned();
-            extras.push(Leaf {
-                path: "header.Dry-Run".into(),
-                key,
-                value: value.into(),
-                text: true,
-            });
+            extras.push(leaf("header.Dry-Run", "Dry-Run", value));
         }
         extras
     }
