@@ -68,6 +68,9 @@ missing_packages() {
     command -v mount >/dev/null || echo mount
     [ "$(id -u)" = 0 ] || command -v newuidmap >/dev/null || echo uidmap
   fi
+  if wants fuzz "$@" && ! echo '#include <string>' | c++ -x c++ -E - >/dev/null 2>&1; then
+    echo g++
+  fi
   if wants bench "$@"; then
     command -v dnsperf >/dev/null || echo dnsperf
     command -v make >/dev/null || echo make
