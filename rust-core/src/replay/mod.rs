@@ -5,6 +5,8 @@
 //! The same capture gives the same records.
 
 mod capture;
+#[cfg(test)]
+mod damaged;
 mod flow;
 mod link;
 mod packet;

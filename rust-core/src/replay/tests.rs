@@ -18,7 +18,7 @@ const ACK: u8 = 16;
 const FIRST: u32 = 0xffff_ff00;
 const ETHERNET: [u8; 14] = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
 /// 2026-11-21T08:00:00Z, seconds.
-const BEGIN: u32 = 1_795_248_000;
+pub(super) const BEGIN: u32 = 1_795_248_000;
 
 /// A committed request, to this host.
 pub(crate) fn vector(host: &str) -> Vec<u8> {
@@ -124,21 +124,21 @@ fn block(kind: u32, body: &[u8]) -> Vec<u8> {
     [&kind.to_le_bytes()[..], &len, &body, &len].concat()
 }
 
-fn words(words: &[u32]) -> Vec<u8> {
+pub(super) fn words(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
-fn section() -> Vec<u8> {
+pub(super) fn section() -> Vec<u8> {
     block(0x0a0d_0d0a, &words(&[0x1a2b_3c4d, 1, u32::MAX, u32::MAX]))
 }
 
 /// An interface whose time stamps are nanoseconds.
-fn interface(link: u16) -> Vec<u8> {
+pub(super) fn interface(link: u16) -> Vec<u8> {
     let resolution = [9, 0, 1, 0, 9, 0, 0, 0, 0, 0, 0, 0];
     block(1, &[&words(&[u32::from(link), 262_144])[..], &resolution].concat())
 }
 
-fn enhanced(interface: u32, at: u32, packet: &[u8]) -> Vec<u8> {
+pub(super) fn enhanced(interface: u32, at: u32, packet: &[u8]) -> Vec<u8> {
     let stamp = u64::from(at) * 1_000_000_000 + 250_000_000;
     let len = packet.len() as u32;
     let head = words(&[interface, (stamp >> 32) as u32, stamp as u32, len, len]);
@@ -146,7 +146,7 @@ fn enhanced(interface: u32, at: u32, packet: &[u8]) -> Vec<u8> {
 }
 
 /// The same as pcapng, little-endian, with a block that nobody knows.
-fn pcapng(link: u16, packets: &[Vec<u8>]) -> Vec<u8> {
+pub(super) fn pcapng(link: u16, packets: &[Vec<u8>]) -> Vec<u8> {
     let mut out = [section(), interface(link), block(0x0bad, b"whatever")].concat();
     for (at, packet) in (BEGIN..).zip(packets) {
         out.extend(enhanced(0, at, packet));
@@ -154,7 +154,7 @@ fn pcapng(link: u16, packets: &[Vec<u8>]) -> Vec<u8> {
     out
 }
 
-fn rules(policy: &str) -> Rules {
+pub(super) fn rules(policy: &str) -> Rules {
     let table = Arc::new(HostTable::builtin().clone());
     let policy = Policy::parse(&format!("version = 1\n{policy}\n")).unwrap();
     Rules { table, policy }
@@ -185,7 +185,7 @@ fn replayed(file: &[u8]) -> Vec<Record> {
     records
 }
 
-fn requests(records: &[Record]) -> Vec<&Request> {
+pub(super) fn requests(records: &[Record]) -> Vec<&Request> {
     fn request(record: &Record) -> Option<&Request> {
         match record {
             Record::Request { request, .. } => Some(request),
@@ -552,96 +552,31 @@ fn many_flows_that_hold_much_are_bounded_together() {
     assert_eq!((cut, replay.held()), (199, 0));
 }
 
-/// A small capture in both formats.
-fn small() -> [Vec<u8>; 2] {
-    let packets = exchange(&vector("tracking.miui.com"), 500);
-    [pcap(101, &packets), pcapng(101, &packets)]
+#[test]
+fn where_there_is_no_room_for_a_flow_the_one_that_was_idle_longest_ends() {
+    let (mut replay, mut ended) = (Replay::new(rules("")), Vec::new());
+    let mut open = |replay: &mut Replay, number: usize| {
+        let client = ([10, 0, (number >> 8) as u8, number as u8], 40_000);
+        let bytes = tcp(client, SERVER, SYN, 0, b"");
+        let packet = Captured { time_us: 0, link: RAW, bytes: &bytes, comment: "" };
+        replay.take(Item::Packet(packet), &mut |record| ended.push(record));
+    };
+    (0..FLOWS).for_each(|number| open(&mut replay, number));
+    // The first one says something once more, so the second goes.
+    open(&mut replay, 0);
+    open(&mut replay, FLOWS);
+    let [Record::Passed { facts, .. }] = &ended[..] else { panic!("{ended:?}") };
+    assert_eq!(facts.flow, FlowId(2));
 }
 
 #[test]
-fn a_capture_that_is_cut_anywhere_gives_the_packets_before() {
-    let packets = exchange(&vector("tracking.miui.com"), 500);
-    for whole in small() {
-        let mut whole_packets = 0;
-        for len in 0..whole.len() {
-            let mut capture = match Capture::new(&whole[..len]) {
-                Ok(capture) => capture,
-                Err(CaptureError::NotCapture) if len < 4 => continue,
-                Err(error) => {
-                    assert!(matches!(error, CaptureError::Truncated), "{len}: {error:?}");
-                    continue;
-                }
-            };
-            let mut read = 0;
-            let error = loop {
-                match capture.next_item() {
-                    Ok(Some(Item::Packet(packet))) => {
-                        assert_eq!(packet.bytes, packets[read]);
-                        read += 1;
-                    }
-                    Ok(Some(other)) => panic!("{other:?}"),
-                    Ok(None) => break None,
-                    Err(error) => break Some(error),
-                }
-            };
-            assert!(matches!(error, None | Some(CaptureError::Truncated)), "{len}: {error:?}");
-            assert!(read >= whole_packets, "{len}");
-            whole_packets = read;
-            // Without what follows the request nothing of it is lost.
-            let (records, counts, _) = outcome(&whole[..len], "default = \"record\"");
-            assert_eq!(counts.packets, read as u64);
-            let found = requests(&records).iter().any(|request| !request.cut);
-            assert_eq!(found, read >= packets.len() - 3, "{len}");
-        }
-        assert_eq!(whole_packets, packets.len() - 1);
+fn datagrams_after_a_long_silence_are_another_flow() {
+    let mut replay = Replay::new(rules(""));
+    let bytes = udp(CLIENT, SERVER, b"data");
+    for (minutes, flows) in [(0, 1), (1, 1), (4, 2)] {
+        let time_us = minutes * 60_000_000;
+        let packet = Captured { time_us, link: RAW, bytes: &bytes, comment: "" };
+        replay.take(Item::Packet(packet), &mut |_| {});
+        assert_eq!(replay.counts().flows, flows);
     }
-}
-
-#[test]
-fn what_is_no_capture_says_what_is_wrong() {
-    let error = |bytes: &[u8]| outcome(bytes, "").2.map(|error| error.to_string());
-    for none in [&b""[..], b"\xa1", b"GET / HTTP/1.1", &[0; 100]] {
-        assert_eq!(error(none).as_deref(), Some("neither pcap nor pcapng"));
-    }
-    assert_eq!(error(b"BZh91AY").as_deref(), Some("packed with bzip2"));
-    assert_eq!(error(&pcap(147, &[])).as_deref(), Some("link type 147 is not read"));
-    let mut large = pcap(101, &[vec![0; 8]]);
-    large[32..36].copy_from_slice(&u32::MAX.to_be_bytes());
-    assert_eq!(error(&large).as_deref(), Some("damaged: a packet larger than any is captured"));
-    let damaged = |file: &[u8]| error(file).unwrap().strip_prefix("damaged: ").map(str::to_owned);
-    let mut order = section();
-    order[8] = 0;
-    assert_eq!(damaged(&order).as_deref(), Some("a section without a byte order"));
-    let mut length = section();
-    length[4] = 5;
-    assert_eq!(damaged(&length).as_deref(), Some("a block of an impossible length"));
-    let orphan = [section(), enhanced(0, BEGIN, b"")].concat();
-    assert_eq!(damaged(&orphan).as_deref(), Some("a packet of no interface"));
-    let mut long = [section(), interface(1)].concat();
-    let at = long.len() + 20;
-    long.extend(enhanced(0, BEGIN, b"1234"));
-    long[at] = 9;
-    assert_eq!(damaged(&long).as_deref(), Some("a packet longer than its block"));
-    let mut fine = [section(), interface(1)].concat();
-    let at = section().len() + 20;
-    fine[at] = 99;
-    assert_eq!(damaged(&fine).as_deref(), Some("time stamps too fine"));
-}
-
-#[test]
-fn any_bytes_are_a_capture_or_an_error() {
-    let mut random = samples::Random(7);
-    let mut read = 0;
-    for round in 0..6000 {
-        let mut bytes = small()[round % 2].clone();
-        for _ in 0..=random.below(3) {
-            let at = random.below(bytes.len());
-            bytes[at] ^= 1 << random.below(8);
-        }
-        let (records, counts, _) = outcome(&bytes, "default = \"record\"");
-        assert!(records.len() <= 100 && counts.packets <= 100, "{counts:?}");
-        read += usize::from(!requests(&records).is_empty());
-    }
-    // Most flips leave the request readable.
-    assert!((3000..6000).contains(&read), "{read}");
 }
