@@ -4,9 +4,7 @@
 use super::names::Names;
 use super::rows::{Links, insert_event, insert_request};
 use super::tally::{Sums, Tally, UNKNOWN, signed};
-use crate::event::{
-    App, Event, FlowFacts, FlowId, Problem, ProblemCode, Record, State, Time, Transport,
-};
+use crate::event::{App, Event, FlowFacts, FlowId, ProblemCode, Record, State, Time, Transport};
 use crate::http::Request;
 use crate::limits::{EVENTS_PER_REQUEST, FLOWS};
 use rusqlite::{Connection, Result, params};
@@ -150,7 +148,7 @@ impl Ingest {
     ) -> Result<()> {
         let facts = self.flows.get(&flow).map(|open| &*open.facts);
         let mut events = read(self.decode, facts, time_ms, request)
-            .unwrap_or_else(|| vec![unread(facts, Transport::Http, ProblemCode::Malformed)]);
+            .unwrap_or_else(|| vec![Event::unread(facts, Transport::Http, ProblemCode::Malformed)]);
         let row = self.flow_row(db, flow)?;
         let request = insert_request(db, time_ms, request)?;
         for event in &mut events {
@@ -169,13 +167,7 @@ impl Ingest {
     ) -> Result<()> {
         // Without its flow (its beginning was dropped, and counted) it says nothing.
         let Some(open) = self.flows.get(&flow) else { return Ok(()) };
-        let mut event = if matches!(transport, Transport::Tls | Transport::Quic) {
-            open.facts.event(State::Encrypted)
-        } else {
-            unread(Some(&open.facts), transport, ProblemCode::Unsupported)
-        };
-        event.transport = Some(transport);
-        event.time = Some(Time(time_ms));
+        let event = open.facts.opaque(time_ms, transport);
         let row = self.flow_row(db, flow)?;
         self.event(db, &event, Links { id: None, flow: row, request: None })
     }
@@ -274,21 +266,10 @@ pub(super) fn read(
             events.truncate(EVENTS_PER_REQUEST);
             Some(events)
         }
-        Ok(_) => Some(vec![unread(facts, Transport::Http, ProblemCode::Unsupported)]),
+        Ok(_) => Some(vec![Event::unread(facts, Transport::Http, ProblemCode::Unsupported)]),
         Err(_) => {
             log::error!("store: a decoder panicked; its request is kept undecoded");
             None
         }
-    }
-}
-
-/// An event that says: something was sent and could not be read.
-fn unread(facts: Option<&FlowFacts>, transport: Transport, code: ProblemCode) -> Event {
-    let state = State::Undecodable;
-    let event = facts.map_or_else(|| Event::empty(state), |facts| facts.event(state));
-    Event {
-        transport: Some(transport),
-        problems: vec![Problem { code, path: String::new() }],
-        ..event
     }
 }
