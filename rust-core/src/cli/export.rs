@@ -54,13 +54,13 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     let order =
         Order { filter: &filter, format: args.format, redaction: redaction.as_ref(), scratch };
     let mut line = if shows_progress() {
-        Some(Progress::new("events", reader.count(&filter).map_err(|error| at(&args.db, error))?))
+        Some(Progress::new(reader.count(&filter).map_err(|error| at(&args.db, error))?))
     } else {
         None
     };
     let mut progress = |count| {
         if let Some(line) = &mut line {
-            line.tell(count);
+            line.tell(count, || words::count(count, "event"));
         }
         true
     };

@@ -25,7 +25,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     let mut line: Option<Progress> = None;
     let mut progress = |done, total| {
         if shows_progress() {
-            line.get_or_insert_with(|| Progress::new("requests", total)).tell(done);
+            let line = line.get_or_insert_with(|| Progress::new(total));
+            line.tell(done, || words::count(done, "request"));
         }
     };
     let outcome = store::redecode(&args.db, crate::decode::events, &mut progress);

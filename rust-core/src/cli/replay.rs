@@ -3,6 +3,7 @@
 
 use super::events::{at, print, shows_progress};
 use super::files::{host_table, read_policy};
+use super::progress::Progress;
 use super::{Failure, words};
 use crate::decode;
 use crate::engine::Rules;
@@ -20,12 +21,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-/// How often the progress line changes.
-const TICK: Duration = Duration::from_millis(100);
-/// Characters of a full bar.
-const BAR: u64 = 30;
 /// Packets between two looks at the clock.
 const PACKETS_PER_LOOK: u64 = 1024;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -91,7 +87,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     let mut line = shows_progress().then(|| Progress::new(total));
     let outcome = packets(&mut capture, &mut replay, &mut sink, &mut |packets| {
         if let Some(line) = &mut line {
-            line.tell(read.get(), packets);
+            let words = || format!("{}, {packets} packets", words::bytes(read.get()));
+            line.tell(read.get(), words);
         }
     });
     if let Some(line) = line {
@@ -266,40 +263,6 @@ fn unpacked(mut source: impl Read + 'static) -> io::Result<Box<dyn Read>> {
     Ok(Box::new(BufReader::with_capacity(CAPTURE_READ, MultiGzDecoder::new(whole))))
 }
 
-/// One line on the terminal that grows. A terminal that went away does not stop the replay.
-struct Progress {
-    /// Bytes; 0 where it is not known.
-    total: u64,
-    told: Instant,
-}
-
-impl Progress {
-    fn new(total: u64) -> Self {
-        Self { total, told: Instant::now() }
-    }
-
-    fn tell(&mut self, read: u64, packets: u64) {
-        if self.told.elapsed() >= TICK {
-            self.told = Instant::now();
-            let (bar, size) = (bar(read, self.total), words::bytes(read));
-            let packets = words::count(packets, "packet");
-            let _ = write!(io::stderr(), "\r{bar}{size}, {packets} ");
-        }
-    }
-
-    fn clear(self) {
-        let _ = write!(io::stderr(), "\r{:79}\r", "");
-    }
-}
-
-/// `[#########---------------------]  30 %  `; nothing where the total is not known.
-fn bar(done: u64, total: u64) -> String {
-    let Some(percent) = done.saturating_mul(100).checked_div(total) else { return String::new() };
-    let percent = percent.min(100);
-    let full = usize::try_from(percent * BAR / 100).unwrap_or_default();
-    format!("[{:-<width$}] {percent:3} %  ", "#".repeat(full), width = BAR as usize)
-}
-
 /// Where records go: into a database, onto the screen, or both.
 struct Sink<'a> {
     opened: BTreeMap<FlowId, Arc<FlowFacts>>,
@@ -404,14 +367,6 @@ mod tests {
 
     fn listed() -> Vec<u8> {
         pcap(101, &exchange(&vector("tracking.miui.com"), 500))
-    }
-
-    #[test]
-    fn a_bar_grows_to_its_end_and_not_beyond() {
-        assert_eq!(bar(0, 10), "[------------------------------]   0 %  ");
-        assert_eq!(bar(3, 10), "[#########---------------------]  30 %  ");
-        assert_eq!(bar(11, 10), "[##############################] 100 %  ");
-        assert_eq!(bar(5, 0), "");
     }
 
     #[test]
