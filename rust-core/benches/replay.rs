@@ -53,9 +53,9 @@ impl File {
     }
 }
 
-/// [`FLOWS`] connections in turns, a segment each way at a time: the app repeats a request, the
+/// [`FLOWS`] connections in turns, a segment each way at a time: the app sends its stream, the
 /// server answers with bytes of its own.
-fn mixed(request: &[u8]) -> Vec<u8> {
+fn mixed(stream_of: impl Fn(u16) -> Vec<u8>) -> Vec<u8> {
     let mut file = File::new();
     let ends = |port: u16| {
         let (client, server) = ((PHONE, 40_000 + port), (SERVER, 80));
@@ -65,18 +65,26 @@ fn mixed(request: &[u8]) -> Vec<u8> {
         let (client, server) = ends(port);
         file.put(client, server, Segment { control: Control::Syn, seq: 0, ack: None, data: b"" });
     }
-    let stream: Vec<u8> = request.iter().copied().cycle().take(FLOW_BYTES).collect();
+    let streams: Vec<_> = (0..FLOWS).map(stream_of).collect();
     let (mut seq, answer) = (1, [b'x'; SEGMENT]);
-    for piece in stream.chunks(SEGMENT) {
-        for port in 0..FLOWS {
+    for at in (0..FLOW_BYTES).step_by(SEGMENT) {
+        for (port, stream) in (0..FLOWS).zip(&streams) {
             let (client, server) = ends(port);
             let (control, ack) = (Control::None, Some(seq));
-            file.put(client, server, Segment { control, seq, ack, data: piece });
+            if let Some(rest) = stream.get(at..).filter(|rest| !rest.is_empty()) {
+                let data = &rest[..rest.len().min(SEGMENT)];
+                file.put(client, server, Segment { control, seq, ack, data });
+            }
             file.put(server, client, Segment { control, seq, ack, data: &answer });
         }
         seq += SEGMENT as u32;
     }
     file.bytes
+}
+
+/// A request over and over.
+fn repeated(request: &[u8]) -> Vec<u8> {
+    request.iter().copied().cycle().take(FLOW_BYTES).collect()
 }
 
 fn request(host: &str, body: &[u8]) -> Vec<u8> {
@@ -106,12 +114,17 @@ fn replayed(file: &[u8]) -> usize {
 }
 
 fn replay(c: &mut Criterion) {
-    let body = include_bytes!("../tests/data/sensors/android-batch-gzip.body");
     let upload = vec![b'a'; 300_000];
+    let other = repeated(&request("www.example.org", &upload));
+    let listed = repeated(&request("tracking.miui.com", &upload));
+    let events = include_bytes!("../tests/data/sensors/web-plain.body");
+    let events = request("tracking.miui.com", events).repeat(3);
     let cases = [
-        ("hosts that no list knows", mixed(&request("www.example.org", &upload))),
-        ("uploads to a listed host", mixed(&request("tracking.miui.com", &upload))),
-        ("batches of events and their answers", mixed(&request("tracking.miui.com", body))),
+        ("hosts that no list knows", mixed(|_| other.clone())),
+        ("among them one flow in 16 with telemetry", {
+            mixed(|port| if port % 16 == 0 { events.clone() } else { other.clone() })
+        }),
+        ("large uploads to a listed host", mixed(|_| listed.clone())),
     ];
     let mut group = c.benchmark_group("replay");
     group.sample_size(10);
