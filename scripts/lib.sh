@@ -79,6 +79,9 @@ missing_packages() {
     command -v clang >/dev/null || echo clang
     command -v llvm-readelf >/dev/null || echo llvm
   fi
+  if wants npm "$@"; then
+    command -v npm >/dev/null || echo npm
+  fi
   # 32-bit ARM as Android calls functions: with soft floats, so armel and not armhf.
   if wants foreign "$@"; then
     command -v qemu-aarch64 >/dev/null || echo qemu-user

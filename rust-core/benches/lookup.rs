@@ -5,9 +5,11 @@
 #![allow(clippy::expect_used)]
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use muzzle::servers::Servers;
 use muzzle::signatures::{Category, Choice, HostTable, Imported, Importer, Listing, Rule};
 use std::collections::HashSet;
 use std::hint::black_box;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 const NAMES: u64 = 500_000;
@@ -123,5 +125,28 @@ fn built_in(c: &mut Criterion) {
     ask(c, "built-in/miss", &others, |host| table.lookup(host).is_some());
 }
 
-criterion_group!(benches, lookup, built_in);
+/// Who runs an address: among all IPv4 addresses, and among IPv6 addresses that are announced.
+fn servers(c: &mut Criterion) {
+    let servers = Servers::builtin();
+    let mut dice = 7_u64;
+    let mut roll = || {
+        dice = dice.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        dice
+    };
+    let v4: Vec<IpAddr> = (0..4096).map(|_| ((roll() >> 32) as u32).to_be_bytes().into()).collect();
+    let v6: Vec<IpAddr> = (0..4096)
+        .map(|_| (0x2400_u128 << 112 | u128::from(roll()) << 52).to_be_bytes().into())
+        .collect();
+    for (kind, addresses) in [("IPv4", &v4), ("IPv6", &v6)] {
+        let known =
+            addresses.iter().filter(|addr| servers.lookup(**addr).country.is_some()).count();
+        assert!(known > 100, "{known}");
+        let mut next = addresses.iter().cycle();
+        c.bench_function(&format!("servers/{kind}"), |b| {
+            b.iter(|| servers.lookup(*next.next().expect("a cycle")));
+        });
+    }
+}
+
+criterion_group!(benches, lookup, built_in, servers);
 criterion_main!(benches);

@@ -3,7 +3,8 @@
 //! Three rings; an arrow inward is the only one allowed (`tests/it/tidy.rs` holds it):
 //!
 //! - ring 0, pure codecs without state or I/O: [`event`], [`wire`], [`dns`], [`tls`], [`quic`],
-//!   [`http`], [`decode`], [`signatures`], [`limits`];
+//!   [`http`], [`decode`], [`signatures`], [`servers`],
+//!   [`limits`];
 //! - ring 1, state without I/O, `now` is an argument: [`policy`], [`names`], [`tcp`], [`flow`],
 //!   [`engine`], [`replay`];
 //! - ring 2, effects: [`io`], [`store`], [`export`], [`lists`], [`service`], [`bridge`], `jni`, [`cli`].
@@ -14,6 +15,7 @@ pub mod event;
 pub mod http;
 pub mod limits;
 pub mod quic;
+pub mod servers;
 pub mod signatures;
 pub mod tls;
 pub mod wire;

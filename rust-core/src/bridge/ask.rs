@@ -61,6 +61,7 @@ pub(super) struct Open {
     pub(super) db: PathBuf,
     pub(super) cache: PathBuf,
     pub(super) lists: Option<PathBuf>,
+    pub(super) servers: Option<ServersFile>,
     pub(super) api: u32,
     #[serde(default = "retention")]
     pub(super) retention_days: u32,
@@ -76,6 +77,16 @@ fn retention() -> u32 {
 
 fn max_bytes() -> u64 {
     store::MAX_BYTES
+}
+
+/// Where the table of servers lies: a file, or a part of one.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServersFile {
+    pub(super) path: PathBuf,
+    #[serde(default)]
+    pub(super) offset: u64,
+    pub(super) length: Option<u64>,
 }
 
 /// What goes to the system's log.

@@ -16,6 +16,7 @@ use crate::engine::{Reach, Rules};
 use crate::io::{Bypass, Owners, ProcNet};
 use crate::limits;
 use crate::policy::{Policy, Warning};
+use crate::servers::Servers;
 use crate::service::{Attach, PlaneState, Service};
 use crate::store::{Config, Filter, Gap, Reader};
 use crate::wire::FiveTuple;
@@ -72,6 +73,17 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The table of servers of a file. Without it events say less, and all else goes on.
+fn servers(file: &ask::ServersFile) -> Servers {
+    let opened = crate::io::Mapped::open(&file.path, file.offset, file.length);
+    let table = opened.map_err(|error| error.to_string());
+    let table = table.and_then(|map| Servers::open(Arc::new(map)).map_err(|e| e.to_string()));
+    table.unwrap_or_else(|error| {
+        log::warn!("no table of servers: {error}");
+        Servers::default()
+    })
+}
+
 /// `{"v":1, key: value}`.
 fn answer(key: &str, value: &impl Serialize) -> Result<String, Fault> {
     let value = serde_json::to_string(value)?;
@@ -100,6 +112,7 @@ impl Core {
             path: asked.db.clone(),
             retention_days: asked.retention_days,
             max_bytes: asked.max_bytes,
+            servers: asked.servers.map_or_else(Servers::builtin, |file| servers(&file)),
         };
         let mut sources = Sources::new(asked.lists);
         let table = Arc::new(sources.table()?);

@@ -275,6 +275,7 @@ pub(crate) fn print(out: &mut impl Write, event: &Event, json: bool) -> io::Resu
     let time = event.time.map_or_else(|| "at an unknown time".to_owned(), moment);
     let verdict = event.verdict.map_or("", words::verdict);
     let app = words::app(&event.app);
+    let place = words::place(event).map_or_else(String::new, |place| format!(" ({place})"));
     let host = words::target(event);
     let protocol = event.protocol.map_or("", words::protocol);
     let gap = if protocol.is_empty() { "" } else { "  " };
@@ -282,7 +283,7 @@ pub(crate) fn print(out: &mut impl Write, event: &Event, json: bool) -> io::Resu
     write_line(
         out,
         &format!(
-            "{dim}{time}{dim:#}  {style}{sign} {word}{style:#}  {bold}{app}{bold:#}  {host}  \
+            "{dim}{time}{dim:#}  {style}{sign} {word}{style:#}  {bold}{app}{bold:#}  {host}{dim}{place}{dim:#}  \
              {dim}{verdict}{gap}{protocol}{dim:#}\n    {text}{when}"
         ),
     )
@@ -405,6 +406,19 @@ mod tests {
         let mut read = Vec::new();
         parser.feed(&out, &mut |request| read.push(request));
         assert_eq!(read[0].body, request.body);
+    }
+
+    #[test]
+    fn an_event_names_the_country_and_the_operator_of_its_server() {
+        let mut facts = facts(1, "com.miui.home", "t.example", Verdict::Record);
+        facts.server = Some("8.214.160.1:443".parse().unwrap());
+        let mut event = facts.event(State::Encrypted);
+        crate::servers::Servers::builtin().complete(event.server.as_mut().unwrap());
+        let mut out = anstream::StripStream::new(Vec::new());
+        print(&mut out, &event, false).unwrap();
+        let text = String::from_utf8(out.into_inner()).unwrap();
+        let expected = "t.example (Singapore, Alibaba Cloud (Singapore) Private Limited)";
+        assert!(text.contains(expected), "{text}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The `muzzle` command. Each subcommand is one file with its arguments and a `run`; words for
 //! people are made here and nowhere below.
 
+mod countries;
 mod decode;
 mod events;
 mod export;

@@ -142,6 +142,15 @@ pub(crate) fn target(event: &Event) -> String {
     }
 }
 
+/// Where the server's address is registered and who runs it: `Singapore, Alibaba Cloud`.
+pub(crate) fn place(event: &Event) -> Option<String> {
+    let server = event.server.as_ref()?;
+    let country = server.country.as_deref().map(|code| super::countries::name(code).to_owned());
+    let operator = server.operator.as_deref().map(|name| clean(name, LONGEST));
+    let parts: Vec<_> = country.into_iter().chain(operator).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
 /// `1 event`, `2 events`.
 pub(crate) fn count(number: u64, one: &str) -> String {
     format!("{number} {one}{}", if number == 1 { "" } else { "s" })

@@ -4,7 +4,74 @@
 use crate::engine::Complaint;
 use crate::wire::Unreachable;
 use rustix::fd::{AsRawFd, OwnedFd};
+use std::fs::File;
+use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+
+/// Bytes of a file, in memory only where they are read.
+#[derive(Debug)]
+pub struct Mapped {
+    base: *mut libc::c_void,
+    whole: usize,
+    /// Where what was asked for begins, and its bytes.
+    at: usize,
+    length: usize,
+}
+
+// SAFETY: the mapping is read-only and private, and goes only with its owner.
+unsafe impl Send for Mapped {}
+// SAFETY: nobody writes to it, so that many may read.
+unsafe impl Sync for Mapped {}
+
+impl Mapped {
+    /// Maps `length` bytes of a file from `offset` on, without a length all behind it. The file must
+    /// not become shorter while it is mapped: one of an installed package never does.
+    pub fn open(path: &Path, offset: u64, length: Option<u64>) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let size = file.metadata()?.len();
+        let length = length.unwrap_or(size.saturating_sub(offset));
+        if length == 0 || offset.checked_add(length).is_none_or(|end| end > size) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let too_large = |_| io::Error::from(io::ErrorKind::FileTooLarge);
+        // A mapping begins at a page; pages of 64 KiB are the largest that there are.
+        let at = offset % 0x1_0000;
+        let whole = usize::try_from(at + length).map_err(too_large)?;
+        let begin = libc::off_t::try_from(offset - at).map_err(too_large)?;
+        // SAFETY: a new mapping of an open file, at an address that the kernel chooses.
+        let base = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                whole,
+                libc::PROT_READ,
+                libc::MAP_PRIVATE,
+                file.as_raw_fd(),
+                begin,
+            )
+        };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Self { base, whole, at: at as usize, length: whole - at as usize })
+    }
+}
+
+impl AsRef<[u8]> for Mapped {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: `at` and `length` lie within the mapping, which lives as long as `self`.
+        unsafe { std::slice::from_raw_parts(self.base.cast::<u8>().add(self.at), self.length) }
+    }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours alone, and nothing borrowed from it is left.
+        unsafe {
+            libc::munmap(self.base, self.whole);
+        }
+    }
+}
 
 /// Keeps buffers of 128 KiB and more in pages of their own, which cost nothing until they are
 /// touched. glibc would raise that bound with the first buffer that is given back, and then clear
@@ -55,7 +122,7 @@ pub(super) fn set_mark(fd: &OwnedFd, mark: u32) -> Result<(), rustix::io::Errno>
     };
     match result {
         0 => Ok(()),
-        _ => Err(rustix::io::Errno::from_io_error(&std::io::Error::last_os_error())
+        _ => Err(rustix::io::Errno::from_io_error(&io::Error::last_os_error())
             .unwrap_or(rustix::io::Errno::IO)),
     }
 }
@@ -209,7 +276,7 @@ pub fn take_descriptor(from: impl std::os::fd::IntoRawFd) -> OwnedFd {
 
 /// Gives an interface an IPv6 address; its prefix becomes a route (netdevice(7), ipv6(7)).
 #[cfg(feature = "cli")]
-pub fn add_ipv6(interface: &str, addr: Ipv6Addr, prefix: u8) -> std::io::Result<()> {
+pub fn add_ipv6(interface: &str, addr: Ipv6Addr, prefix: u8) -> io::Result<()> {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
     #[repr(C)]
@@ -221,9 +288,9 @@ pub fn add_ipv6(interface: &str, addr: Ipv6Addr, prefix: u8) -> std::io::Result<
     let name = std::ffi::CString::new(interface)?;
     // SAFETY: the name is a C string that outlives the call.
     let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
-    let index = libc::c_int::try_from(index).map_err(std::io::Error::other)?;
+    let index = libc::c_int::try_from(index).map_err(io::Error::other)?;
     if index == 0 {
-        return Err(std::io::Error::last_os_error());
+        return Err(io::Error::last_os_error());
     }
     let socket = socket_with(AddressFamily::INET6, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
     let request = Request { addr: addr.octets(), prefix: prefix.into(), index };
@@ -231,7 +298,7 @@ pub fn add_ipv6(interface: &str, addr: Ipv6Addr, prefix: u8) -> std::io::Result<
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFADDR, &raw const request) };
     match result {
         0 => Ok(()),
-        _ => Err(std::io::Error::last_os_error()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 

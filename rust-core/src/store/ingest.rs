@@ -7,6 +7,7 @@ use super::tally::{Sums, Tally, UNKNOWN, signed};
 use crate::event::{App, Event, FlowFacts, FlowId, ProblemCode, Record, State, Time, Transport};
 use crate::http::Request;
 use crate::limits::{EVENTS_PER_REQUEST, FLOWS};
+use crate::servers::Servers;
 use rusqlite::{Connection, Result, params};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -42,9 +43,9 @@ pub(super) struct Ingest {
 }
 
 impl Ingest {
-    pub(super) fn new(decode: Decode) -> Self {
+    pub(super) fn new(decode: Decode, servers: Servers) -> Self {
         Self {
-            names: Names::default(),
+            names: Names::new(servers),
             tally: Tally::default(),
             flows: BTreeMap::new(),
             dropped: BTreeMap::new(),

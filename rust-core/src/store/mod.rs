@@ -40,6 +40,7 @@ pub use writer::{Summary, Writer};
 #[cfg(test)]
 pub(crate) mod tests;
 
+use crate::servers::Servers;
 use std::path::PathBuf;
 
 /// Version of the schema that is written.
@@ -58,11 +59,18 @@ pub struct Config {
     pub retention_days: u32,
     /// Size of the data above which the oldest events go, bytes; 0 sets no bound.
     pub max_bytes: u64,
+    /// What is known of addresses.
+    pub servers: Servers,
 }
 
 impl Config {
     /// A store at `path` with the usual retention and size.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), retention_days: RETENTION_DAYS, max_bytes: MAX_BYTES }
+        Self {
+            path: path.into(),
+            retention_days: RETENTION_DAYS,
+            max_bytes: MAX_BYTES,
+            servers: Servers::builtin(),
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! or deletes rows calls [`Names::clear`].
 
 use crate::event::{App, IdKind, Reason, ReasonCode, Server};
+use crate::servers::Servers;
 use rusqlite::{Connection, Result, params};
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -44,12 +45,18 @@ pub(super) struct Names {
     servers: Cache<ServerKey>,
     rules: Cache<(ReasonCode, Option<String>, Option<String>)>,
     identifiers: Cache<(IdKind, String)>,
+    known: Servers,
 }
 
 impl Names {
-    /// Forgets everything.
+    /// Without any yet. A server of which nothing is said gets what is known of its address.
+    pub(super) fn new(known: Servers) -> Self {
+        Self { known, ..Self::default() }
+    }
+
+    /// Forgets every id.
     pub(super) fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self::new(std::mem::take(&mut self.known));
     }
 
     /// Id of an app by uid and package; `None` where neither is known.
@@ -87,8 +94,9 @@ impl Names {
         db: &Connection,
         server: Option<&Server>,
     ) -> Result<Option<i64>> {
-        let Some(server) = server else { return Ok(None) };
-        let Server { addr, port, country, asn, operator } = server.clone();
+        let Some(mut server) = server.cloned() else { return Ok(None) };
+        self.known.complete(&mut server);
+        let Server { addr, port, country, asn, operator } = server;
         let insert = |(addr, port, country, asn, operator): &ServerKey| {
             db.prepare_cached(
                 "INSERT INTO servers (addr, port, country, asn, operator)

@@ -72,7 +72,7 @@ impl Writer {
         let shared = Arc::new(Shared::default());
         let worker = Worker {
             db,
-            ingest: Ingest::new(hooks.decode),
+            ingest: Ingest::new(hooks.decode, config.servers.clone()),
             shared: Arc::clone(&shared),
             config,
             hooks,

@@ -83,7 +83,9 @@ fn events_of_many_shapes_come_out_as_they_went_in() {
         facts.package = numbers.maybe(Numbers::text);
         facts.host = numbers.maybe(Numbers::text);
         facts.server = numbers.maybe(|n| {
-            n.of(&["203.0.113.9:80", "[2001:db8::1]:443", "[::ffff:1.2.3.4]:1"]).parse().unwrap()
+            n.of(&["203.0.113.9:80", "[2001:db8::1]:443", "[::ffff:203.0.113.9]:1"])
+                .parse()
+                .unwrap()
         });
         facts.verdict = numbers.of(Verdict::ALL);
         facts.reason = Reason {
@@ -128,6 +130,19 @@ fn a_server_with_its_country_and_operator_comes_out_whole() {
     assert_eq!(found.server, event.server);
     assert_eq!(found.app, App::default());
     assert_eq!(found.bytes, None);
+}
+
+#[test]
+fn an_event_says_who_runs_the_server_and_where_it_is_registered() {
+    let store = Fixture::new();
+    let mut facts = facts(1, "com.mi.globalbrowser", "sa.example", Verdict::Record);
+    facts.server = Some("161.117.0.1:443".parse().unwrap());
+    store.send([Record::Opened(facts.into()), request(1, NOW, &[decoded()])]);
+    let server = store.reader().event(1).unwrap().unwrap().server.unwrap();
+    assert_eq!((server.country.as_deref(), server.asn), (Some("SG"), Some(45_102)));
+    assert_eq!(server.operator.as_deref(), Some("Alibaba (US) Technology Co., Ltd."));
+    let hosts = store.reader().hosts(&Filter::default()).unwrap();
+    assert_eq!(hosts[0].server.as_ref(), Some(&server));
 }
 
 #[test]

@@ -34,6 +34,7 @@ fn unsound(source: &Source) -> Vec<String> {
 /// Log calls above DEBUG, without their places: whoever adds one looks at what it formats, and
 /// adds it here. None may format a name, an address or what a peer sent.
 const LOGGED: &[(&str, &str)] = &[
+    ("bridge/mod.rs", r#"log::warn!("no table of servers: {error}""#),
     ("cli/run.rs", r#"log::info!("no sock_diag ({error}); owners are read from /proc/net""#),
     ("cli/tun.rs", r#"log::warn!("no IPv6 on the TUN ({error}): "#),
     (
