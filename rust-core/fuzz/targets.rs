@@ -111,7 +111,10 @@ pub fn http(data: &[u8]) {
     let all = requests(&[data]);
     let cut = data.len() / 2;
     assert!(all == requests(&[&data[..cut], &data[cut..]]));
-    let _ = parsers::addressed(data);
+    let host = parsers::HeadReader::default().peek(data);
+    let mut reader = parsers::HeadReader::default();
+    let early = reader.peek(&data[..cut]);
+    assert!(early != parsers::Addressed::More || reader.peek(data) == host);
 }
 
 fn requests(pieces: &[&[u8]]) -> Vec<Request> {

@@ -1,6 +1,6 @@
 //! Connections to bare addresses (Deep reach): on the ports of the web and of encrypted DNS the app
-//! is accepted first, its first bytes are looked at for a host name, and only after the verdict is anybody connected
-//! to. Not even a SYN goes to a blocked host.
+//! is accepted first, its first bytes are looked at for a host name, and only after the verdict is
+//! anybody connected to. Not even a SYN goes to a blocked host.
 //!
 //! Never takes bytes out of the app's stream: they wait in the ring until somebody may have them.
 
@@ -11,7 +11,7 @@ use super::tcp::Phase;
 use super::{Effects, Engine, Flow, Now, Subject};
 use crate::event::{ReasonCode, Transport, Verdict};
 use crate::flow::Token;
-use crate::http::{Addressed, addressed};
+use crate::http::{Addressed, HeadReader};
 use crate::limits;
 use crate::policy::ENCRYPTED_DNS;
 use crate::tls::{Ech, Hello, HelloReader};
@@ -21,6 +21,7 @@ use std::sync::Arc;
 /// Looks at a stream until it tells its host.
 #[derive(Debug)]
 pub(crate) struct Gate {
+    head: HeadReader,
     hello: HelloReader,
     /// When the connection is made although the app has not said a host.
     pub(super) until_us: i64,
@@ -43,7 +44,7 @@ impl Told {
 impl Gate {
     pub(crate) fn new(now: Now) -> Self {
         let until_us = now.mono_us + limits::FIRST_BYTES.as_micros() as i64;
-        Self { hello: HelloReader::default(), until_us }
+        Self { head: HeadReader::default(), hello: HelloReader::default(), until_us }
     }
 
     /// Looks at all bytes so far; `None` while more are needed.
@@ -52,7 +53,7 @@ impl Gate {
         if bytes.is_empty() {
             return None;
         }
-        match addressed(bytes) {
+        match self.head.peek(bytes) {
             Addressed::To(host) => return told(host, Transport::Http),
             Addressed::More if bytes.len() < limits::GATE => return None,
             Addressed::More => return told(None, Transport::Tcp),

@@ -15,17 +15,40 @@ pub enum Addressed {
     To(Option<String>),
 }
 
-/// Looks at all bytes of a stream so far. A head is read once, when it is whole.
-pub fn addressed(bytes: &[u8]) -> Addressed {
-    if !bytes.first().is_none_or(u8::is_ascii_uppercase) {
-        return Addressed::NotHttp;
+/// Looks for the end of a first head, at each byte once however it comes.
+#[derive(Debug, Default)]
+pub struct HeadReader {
+    /// Bytes that hold no end.
+    searched: usize,
+    /// Whether the first line is whole, and one of HTTP.
+    begun: bool,
+}
+
+impl HeadReader {
+    /// Looks at all bytes of the stream so far.
+    pub fn peek(&mut self, bytes: &[u8]) -> Addressed {
+        if !bytes.first().is_none_or(u8::is_ascii_uppercase) {
+            return Addressed::NotHttp;
+        }
+        let head = &bytes[..bytes.len().min(limits::HTTP_HEAD)];
+        let new = head.get(self.searched..).unwrap_or_default();
+        if new.windows(2).any(|pair| pair == b"\n\n" || pair == b"\n\r") {
+            return read(head);
+        }
+        if !self.begun && new.contains(&b'\n') {
+            self.begun = may_begin(head);
+            if !self.begun {
+                return Addressed::NotHttp;
+            }
+        }
+        // A pair may begin with the last byte.
+        self.searched = head.len().saturating_sub(1);
+        if head.len() == limits::HTTP_HEAD { Addressed::NotHttp } else { Addressed::More }
     }
-    let head = &bytes[..bytes.len().min(limits::HTTP_HEAD)];
-    let whole = head.windows(2).any(|pair| pair == b"\n\n" || pair == b"\n\r");
-    if !whole {
-        let full = head.len() == limits::HTTP_HEAD;
-        return if full || !may_begin(head) { Addressed::NotHttp } else { Addressed::More };
-    }
+}
+
+/// Reads a head that is whole.
+fn read(head: &[u8]) -> Addressed {
     let mut lines = [httparse::EMPTY_HEADER; limits::HTTP_HEADERS];
     let mut parsed = httparse::Request::new(&mut lines);
     if !parsed.parse(head).is_ok_and(|status| status.is_complete()) {
@@ -76,6 +99,23 @@ impl Request {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What the bytes say at once; by pieces of any size they come to the same.
+    fn addressed(bytes: &[u8]) -> Addressed {
+        let at_once = HeadReader::default().peek(bytes);
+        for size in [1, 2, 7] {
+            let mut reader = HeadReader::default();
+            let mut said = Addressed::More;
+            for end in (0..bytes.len()).step_by(size).chain([bytes.len()]) {
+                said = reader.peek(&bytes[..end]);
+                if said != Addressed::More {
+                    break;
+                }
+            }
+            assert_eq!(said, at_once, "{size}");
+        }
+        at_once
+    }
 
     fn to(host: &str) -> Addressed {
         Addressed::To(Some(host.to_owned()))

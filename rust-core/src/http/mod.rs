@@ -5,7 +5,7 @@ mod head;
 mod host;
 mod parser;
 
-pub use host::{Addressed, addressed};
+pub use host::{Addressed, HeadReader};
 pub use parser::{Broken, End, Parser, Progress};
 
 /// A request as it was sent (RFC 9112), chunked coding removed, content coding still on.

@@ -6,7 +6,7 @@ use super::stream::{Piece, Sent, Stream};
 use crate::dns::{DomainName, Response, addresses, aliases};
 use crate::engine::{Gate, Inspect, Now, Rules, Told};
 use crate::event::{App, FlowFacts, FlowId, ReasonCode, Record, Transport, Verdict};
-use crate::http::{Addressed, addressed};
+use crate::http::{Addressed, HeadReader};
 use crate::limits::FAKE_NAMES;
 use crate::policy::Target;
 use crate::quic::{InitialReader, Outcome};
@@ -396,7 +396,7 @@ impl Flow {
 fn begins_request(bytes: &[u8]) -> bool {
     let method = bytes.iter().position(|byte| !byte.is_ascii_uppercase());
     let method = method.filter(|len| *len > 0 && bytes.get(*len) == Some(&b' '));
-    method.is_some() && addressed(bytes) != Addressed::NotHttp
+    method.is_some() && HeadReader::default().peek(bytes) != Addressed::NotHttp
 }
 
 /// Whether a TLS record begins here (RFC 8446 §5.1).
