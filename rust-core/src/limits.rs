@@ -97,6 +97,8 @@ pub const DNS_TRIES: u8 = 2;
 pub const CNAME_CHAIN: usize = 16;
 /// TTL of a fake address, seconds.
 pub const FAKE_TTL: u32 = 60;
+/// Askers who get one answer to a question that all of them asked.
+pub const DNS_SHARED: usize = 64;
 /// Negative TTL of a name that is refused, seconds.
 pub const BLOCKED_TTL: u32 = 5;
 /// Names that hold a fake address at once.

@@ -15,6 +15,7 @@ mod nat;
 mod network;
 mod pipe;
 mod quic;
+mod questions;
 mod refused;
 mod resolver;
 mod sockets;
@@ -35,7 +36,7 @@ use crate::policy::{Decision, Policy, Target};
 use crate::signatures::HostTable;
 use crate::tcp::Stack;
 use crate::wire::{self, FiveTuple, Packet, Payload, Proto, Unreachable};
-use resolver::Asker;
+use questions::Asker;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::hash::Hasher;
@@ -104,7 +105,7 @@ pub struct Engine {
     /// Flows of echoes, the one that began first in front.
     echoes: VecDeque<Token>,
     refusals: refused::Refusals,
-    questions: resolver::Questions,
+    questions: questions::Questions,
     scratch: Vec<u8>,
     datagram: Vec<u8>,
     flows_begun: u64,
@@ -115,8 +116,8 @@ impl Engine {
     /// An engine without flows.
     pub fn new(config: Config, rules: Rules) -> Self {
         Self {
-            stack: Stack::new(keyed(config.seed, 0)),
-            questions: resolver::Questions::new(config.seed),
+            stack: Stack::new(keyed(config.seed, 0), config.awake),
+            questions: questions::Questions::new(config.seed),
             config,
             rules,
             pool: FakePool::default(),

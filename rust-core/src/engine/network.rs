@@ -2,7 +2,6 @@
 //! asked again, and what names resolved to elsewhere is forgotten. All else goes on.
 
 use super::pipe::Peer;
-use super::resolver::Asker;
 use super::tcp::Phase;
 use super::{Effects, Engine, Flow, Now};
 use crate::flow::Token;
@@ -55,7 +54,7 @@ impl Engine {
         match &flow.phase {
             Phase::Connecting(_) => {
                 self.end_race(token, fx);
-                self.questions_of_flow_end(token);
+                self.questions.forget(token);
                 match slot {
                     Some(slot) => self.seek(now, token, slot, fx),
                     None => self.connect_to(now, token, to, fx),
@@ -78,15 +77,6 @@ impl Engine {
         let connected = server.map(|to| self.connect(now, token, (proto, to), fx));
         if connected.is_none_or(|result| result.is_err()) {
             self.udp_end(now, token, fx);
-        }
-    }
-
-    /// Forgets what is asked for a flow that asks anew.
-    fn questions_of_flow_end(&mut self, token: Token) {
-        for id in self.questions.waiting() {
-            if self.questions.get(id).is_some_and(|q| q.asker == Asker::Flow(token)) {
-                self.questions.remove(id);
-            }
         }
     }
 }

@@ -4,8 +4,9 @@
 //! An answer never carries the verdict of the app that asked: phones share one cache among apps.
 //! Nothing is cached here.
 
+use super::questions::{Asked, Asker, Waiter};
 use super::timers::Timer;
-use super::{Drop, Effects, Engine, Flow, Now, Received, Sent, keyed};
+use super::{Drop, Effects, Engine, Flow, Now, Received, Sent};
 use crate::dns::{self, DnsError, DomainName, Query, Response, qtype, rcode};
 use crate::event::{FlowFacts, FlowId, Reason, Transport, Verdict};
 use crate::flow::Token;
@@ -13,132 +14,11 @@ use crate::limits;
 use crate::names::FakePool;
 use crate::wire;
 use crate::wire::Proto;
-use hashbrown::HashMap;
-use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
-
-/// Who waits for an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asker {
-    /// An app, by a datagram.
-    Datagram { app: SocketAddr, resolver: SocketAddr },
-    /// An app, over a connection to the virtual resolver.
-    Stream(Token),
-    /// A flow of ours that wants to connect to the real name.
-    Flow(Token),
-}
-
-pub(super) struct Question {
-    pub(super) asker: Asker,
-    /// The id under which the app asked.
-    app_id: u16,
-    qtype: u16,
-    /// The message as it went upstream. Its room is kept for the next question in this place.
-    message: Vec<u8>,
-    sent_us: i64,
-    tries: u8,
-    resolver: usize,
-}
-
-/// Questions that wait for the upstream resolver.
-pub(super) struct Questions {
-    by_id: HashMap<u16, u16>,
-    places: Vec<Question>,
-    free: Vec<u16>,
-    /// In the order in which they were sent; entries that were answered are skipped.
-    order: VecDeque<(i64, u16)>,
-    seed: [u64; 2],
-    ids_drawn: u64,
-}
+use std::net::IpAddr;
 
 const TIMEOUT_US: i64 = limits::DNS_TIMEOUT.as_micros() as i64;
 /// In place of the moment at which a question was sent: it is asked over TCP now.
 const OVER_TCP: i64 = i64::MAX;
-
-impl Questions {
-    pub(super) fn new(seed: [u64; 2]) -> Self {
-        Self {
-            by_id: HashMap::new(),
-            places: Vec::new(),
-            free: Vec::new(),
-            order: VecDeque::new(),
-            seed,
-            ids_drawn: 1,
-        }
-    }
-
-    fn add(&mut self, now: Now, asker: Asker, message: &[u8], qtype: u16) -> Option<u16> {
-        if self.by_id.len() >= limits::DNS_PENDING {
-            return None;
-        }
-        let id = loop {
-            self.ids_drawn += 1;
-            let id = keyed(self.seed, self.ids_drawn) as u16;
-            if !self.by_id.contains_key(&id) {
-                break id;
-            }
-        };
-        let place = self.free.pop().unwrap_or_else(|| {
-            self.places.push(Question {
-                asker,
-                app_id: 0,
-                qtype: 0,
-                message: Vec::with_capacity(128),
-                sent_us: 0,
-                tries: 0,
-                resolver: 0,
-            });
-            (self.places.len() - 1) as u16
-        });
-        let question = &mut self.places[usize::from(place)];
-        question.asker = asker;
-        question.app_id = dns::id(message).unwrap_or_default();
-        question.qtype = qtype;
-        question.message.clear();
-        question.message.extend_from_slice(message);
-        dns::set_id(&mut question.message, id);
-        (question.sent_us, question.tries, question.resolver) = (now.mono_us, 1, 0);
-        self.by_id.insert(id, place);
-        self.order.push_back((now.mono_us, id));
-        Some(id)
-    }
-
-    /// How many wait.
-    pub(super) fn len(&self) -> usize {
-        self.by_id.len()
-    }
-
-    /// Those that wait, in the order in which they were asked.
-    pub(super) fn waiting(&mut self) -> Vec<u16> {
-        let mut waiting: Vec<_> = self.by_id.iter().map(|(id, place)| (*place, *id)).collect();
-        waiting.sort_by_key(|(place, id)| {
-            (self.places.get(usize::from(*place)).map(|question| question.sent_us), *id)
-        });
-        waiting.into_iter().map(|(_, id)| id).collect()
-    }
-
-    pub(super) fn get(&mut self, id: u16) -> Option<&mut Question> {
-        let place = *self.by_id.get(&id)?;
-        self.places.get_mut(usize::from(place))
-    }
-
-    pub(super) fn remove(&mut self, id: u16) -> Option<Asker> {
-        let place = self.by_id.remove(&id)?;
-        self.free.push(place);
-        self.places.get(usize::from(place)).map(|q| q.asker)
-    }
-
-    /// The earliest moment at which a question has waited too long.
-    pub(super) fn deadline(&mut self) -> Option<i64> {
-        while let Some(&(sent_us, id)) = self.order.front() {
-            if self.get(id).is_some_and(|q| q.sent_us == sent_us) {
-                return Some(sent_us + TIMEOUT_US);
-            }
-            self.order.pop_front();
-        }
-        None
-    }
-}
 
 /// A question that went to the upstream resolver over TCP, because its answer did not fit.
 pub(super) struct Lookup {
@@ -149,6 +29,7 @@ pub(super) struct Lookup {
 }
 
 /// What a listed name gets.
+#[derive(Clone, Copy)]
 enum Reply {
     Address(IpAddr),
     Nothing(u32),
@@ -286,8 +167,9 @@ impl Engine {
         fx: &mut dyn Effects,
     ) {
         match self.questions.add(now, asker, message, qtype) {
-            Some(id) => self.ask(id, fx),
-            None => {
+            Asked::New(id) => self.ask(id, fx),
+            Asked::Shared => {}
+            Asked::Full => {
                 self.counters.drop(Drop::DnsLimit);
                 self.fail(now, asker, message, fx);
             }
@@ -383,36 +265,41 @@ impl Engine {
         fx: &mut dyn Effects,
     ) {
         let Some(question) = self.questions.get(id) else { return };
-        let (asker, app_id, kind) = (question.asker, question.app_id, question.qtype);
-        let by_datagram = matches!(asker, Asker::Datagram { .. });
-        if dns::is_truncated(message) && !over_tcp && !by_datagram {
+        if dns::is_truncated(message) && !over_tcp && !question.by_datagram() {
             // An app that asked by a datagram sees the mark and asks again over TCP.
             return self.look_up(now, id, fx);
         }
-        if let Asker::Flow(token) = asker {
-            self.questions.remove(id);
-            return self.take_addresses(now, token, message, fx);
-        }
-        if let Some(reply) = self.reply_for_alias(now, id, kind, message, fx) {
-            let Some(question) = self.questions.get(id) else { return };
-            let asked = std::mem::take(&mut question.message);
-            self.questions.remove(id);
-            if let Ok(mut query) = dns::parse_query(&asked) {
-                query.id = app_id;
-                self.send_reply(now, asker, &query, reply, fx);
+        let asked = std::mem::take(&mut question.message);
+        let kind = question.qtype;
+        let Some(waiters) = self.questions.remove(id) else { return };
+        let mut alias = None;
+        for Waiter { asker, id } in waiters {
+            if let Asker::Flow(token) = asker {
+                self.take_addresses(now, token, message, fx);
+                continue;
             }
-            return;
+            let reply =
+                *alias.get_or_insert_with(|| self.reply_for_alias(now, &asked, kind, message, fx));
+            match (reply, dns::parse_query(&asked)) {
+                (Some(reply), Ok(mut query)) => {
+                    query.id = id;
+                    self.send_reply(now, asker, &query, reply, fx);
+                }
+                (Some(_), Err(_)) => {}
+                (None, _) => {
+                    dns::set_id(message, id);
+                    self.deliver(now, asker, message, fx);
+                }
+            }
         }
-        self.questions.remove(id);
-        dns::set_id(message, app_id);
-        self.deliver(now, asker, message, fx);
+        self.questions.keep_room(asked);
     }
 
     /// What the asker gets in place of an answer that leads to a listed name.
     fn reply_for_alias(
         &mut self,
         now: Now,
-        id: u16,
+        asked: &[u8],
         kind: u16,
         message: &[u8],
         fx: &mut dyn Effects,
@@ -421,7 +308,7 @@ impl Engine {
             return None;
         }
         let response = Response::parse(message).ok()?;
-        let asked = dns::parse_query(&self.questions.get(id)?.message).ok()?.name;
+        let asked = dns::parse_query(asked).ok()?.name;
         let mut listed = None;
         dns::aliases(&response, asked.as_str(), &mut |alias| {
             if listed.is_none() && self.concerns(now, alias) {
@@ -465,14 +352,14 @@ impl Engine {
     /// Asks again, another resolver if there is one, or tells the asker of the failure.
     pub(super) fn questions_due(&mut self, now: Now, fx: &mut dyn Effects) {
         while self.questions.deadline().is_some_and(|at| at <= now.mono_us) {
-            let Some((_, id)) = self.questions.order.pop_front() else { break };
+            let Some(id) = self.questions.pop() else { break };
             let resolvers = self.config.resolvers.len();
             let Some(question) = self.questions.get(id) else { continue };
             if question.tries < limits::DNS_TRIES {
                 question.tries += 1;
                 question.sent_us = now.mono_us;
                 question.resolver = (question.resolver + 1) % resolvers.max(1);
-                self.questions.order.push_back((now.mono_us, id));
+                self.questions.sent(now, id);
                 self.ask(id, fx);
             } else {
                 self.give_up(now, id, fx);
@@ -483,11 +370,12 @@ impl Engine {
     fn give_up(&mut self, now: Now, id: u16, fx: &mut dyn Effects) {
         self.counters.drop(Drop::DnsTimeout);
         let Some(question) = self.questions.get(id) else { return };
-        let (asker, app_id) = (question.asker, question.app_id);
         let mut message = std::mem::take(&mut question.message);
-        self.questions.remove(id);
-        dns::set_id(&mut message, app_id);
-        self.fail(now, asker, &message, fx);
+        for Waiter { asker, id } in self.questions.remove(id).into_iter().flatten() {
+            dns::set_id(&mut message, id);
+            self.fail(now, asker, &message, fx);
+        }
+        self.questions.keep_room(message);
     }
 
     /// Asks the upstream resolver over TCP (RFC 7766).
@@ -507,11 +395,11 @@ impl Engine {
 
     /// Asks everything that waits again, as if it were asked now.
     pub(super) fn ask_all_again(&mut self, now: Now, fx: &mut dyn Effects) {
-        self.questions.order.clear();
+        self.questions.begin_anew();
         for id in self.questions.waiting() {
             let Some(question) = self.questions.get(id) else { continue };
             (question.sent_us, question.tries, question.resolver) = (now.mono_us, 1, 0);
-            self.questions.order.push_back((now.mono_us, id));
+            self.questions.sent(now, id);
             self.ask(id, fx);
         }
     }

@@ -11,7 +11,7 @@ use super::local::Local;
 use super::pipe::{Open, Peer, Pipe, Turn, give_local, take_local};
 use super::timers::Timer;
 use super::{Drop, Effects, Engine, Flow, Now, Readiness};
-use super::{Subject, resolver::Asker};
+use super::{Subject, questions::Asker};
 use crate::event::{FlowFacts, FlowId, Record, Verdict};
 use crate::flow::Token;
 use crate::limits;

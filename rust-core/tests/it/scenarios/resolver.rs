@@ -172,6 +172,75 @@ fn a_truncated_answer_reaches_who_asked_by_a_datagram_as_it_is() {
 }
 
 #[test]
+fn who_asks_what_is_asked_already_gets_the_same_answer_under_its_own_id() {
+    let mut sim = with_name();
+    sim.world.answer_us = SECOND;
+    let apps: Vec<_> = (0..20).map(|_| sim.source(RECORD, resolver().ip())).collect();
+    for (n, app) in apps.iter().enumerate() {
+        sim.send_packet(udp(*app, resolver(), &query(n as u16, NAME, A)));
+        // Once more, out of impatience; and another type.
+        sim.send_packet(udp(*app, resolver(), &query(n as u16, NAME, A)));
+    }
+    sim.send_packet(udp(apps[0], resolver(), &query(99, NAME, 28)));
+    let stream = sim.connect(RECORD, resolver());
+    sim.send(stream, &framed(&[query(7, NAME, A), query(8, NAME, A)]));
+    sim.settle();
+    // By datagram, of the other type, and by stream: those may get another answer.
+    assert_eq!(sim.world.asked.len(), 3, "{:?}", sim.world.asked);
+    assert_eq!(sim.engine.questions_waiting(), 23);
+    sim.run(2 * SECOND);
+    for (n, app) in apps.iter().enumerate() {
+        let ids: Vec<_> = sim.datagrams(*app).iter().map(|m| dns::id(m)).collect();
+        let both = [Some(n as u16), Some(99)];
+        assert_eq!(ids, both[..if n == 0 { 2 } else { 1 }], "{n}");
+    }
+    let ids: Vec<_> = unframed(sim.received(stream)).iter().map(|m| dns::id(m)).collect();
+    assert_eq!((ids, sim.engine.questions_waiting()), (vec![Some(7), Some(8)], 0));
+}
+
+#[test]
+fn all_who_share_a_question_are_told_of_its_failure_and_of_its_alias() {
+    for (name, code) in [("none.example.org", 2), ("alias.example.org", 0)] {
+        let mut sim = with_name();
+        sim.world.zone("alias.example.org", Rr::alias(LISTED));
+        sim.world.answer_us = SECOND;
+        if code == 2 {
+            sim.world.modes.fill(Mode::Silent);
+        }
+        let apps: Vec<_> = (0..5).map(|_| sim.source(RECORD, resolver().ip())).collect();
+        for (n, app) in apps.iter().enumerate() {
+            sim.send_packet(udp(*app, resolver(), &query(n as u16, name, A)));
+        }
+        sim.run(20 * SECOND);
+        let first = sim.datagrams(apps[0])[0].to_vec();
+        for (n, app) in apps.iter().enumerate() {
+            let mut same = first.clone();
+            dns::set_id(&mut same, n as u16);
+            assert_eq!(sim.datagrams(*app), [&same[..]], "{name} {n}");
+        }
+        assert_eq!(dns::rcode(&first), Some(code));
+        sim.assert_idle();
+    }
+}
+
+#[test]
+fn a_flood_of_one_question_is_bounded_too() {
+    let mut sim = with_name();
+    sim.world.modes.fill(Mode::Silent);
+    for port in 1..=limits::DNS_PENDING as u16 + 100 {
+        let app = sim.app(resolver().ip(), port);
+        sim.send_packet(udp(app, resolver(), &query(port, NAME, A)));
+    }
+    sim.settle();
+    assert_eq!(drops(&sim, Drop::DnsLimit), 100);
+    assert_eq!(sim.engine.questions_waiting(), limits::DNS_PENDING);
+    let sent = limits::DNS_PENDING.div_ceil(1 + limits::DNS_SHARED);
+    assert_eq!(sim.world.asked.len(), sent);
+    sim.run(20 * SECOND);
+    sim.assert_idle();
+}
+
+#[test]
 fn two_questions_in_one_segment_get_two_answers() {
     let mut sim = with_name();
     let app = sim.connect(RECORD, resolver());
