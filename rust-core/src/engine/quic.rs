@@ -1,13 +1,14 @@
 //! Datagrams to bare addresses (Deep reach) that may be QUIC, or that some rule is about: a flow's
-//! first ones wait until their ClientHello tells the host. A blocked host is answered by an unreachable at once, so that the app falls
-//! back to TCP without waiting.
+//! first ones wait until their ClientHello tells the host. A blocked host is answered by an
+//! unreachable at once, so that the app falls back to TCP without waiting. What is not QUIC, or of
+//! a version that is not read, passes; the first connection after it waits again.
 //!
 //! Never changes a datagram, and holds no more of them than the limits say.
 
 use super::timers::Timer;
-use super::udp::data;
-use super::{Effects, Engine, Flow, Now, Subject};
-use crate::event::{ReasonCode, Transport, Verdict};
+use super::udp::{UdpFlow, data};
+use super::{Drop, Effects, Engine, Flow, Now, Subject};
+use crate::event::{FlowFacts, ReasonCode, Transport, Verdict};
 use crate::flow::Token;
 use crate::limits;
 use crate::policy::ENCRYPTED_DNS;
@@ -141,22 +142,16 @@ impl Engine {
             }
             return self.refused(now, gate.tuple, facts, fx);
         }
-        self.udp_join(now, gate.tuple, facts, &gate.held, fx);
+        self.udp_join(now, facts, &gate, fx);
     }
 
     /// Sends what was held, to the address that the app asked for.
-    fn udp_join(
-        &mut self,
-        now: Now,
-        tuple: FiveTuple,
-        facts: crate::event::FlowFacts,
-        held: &[Vec<u8>],
-        fx: &mut dyn Effects,
-    ) {
-        let flow = super::udp::UdpFlow::joined(now, tuple, facts);
+    fn udp_join(&mut self, now: Now, facts: FlowFacts, gate: &QuicGate, fx: &mut dyn Effects) {
+        let (tuple, held) = (gate.tuple, &gate.held);
+        let flow = UdpFlow::joined(now, tuple, facts, gate.read > 0 && !gate.reader.has_begun());
         let token = self.begin(now, Some(tuple), Flow::Udp(flow), fx);
         if self.connect(now, token, (Proto::Udp, tuple.dst), fx).is_err() {
-            self.counters.drop(super::Drop::ConnectFailed);
+            self.counters.drop(Drop::ConnectFailed);
             if let Some(first) = held.first() {
                 self.unreachable(first, fx);
             }

@@ -11,6 +11,7 @@ use crate::flow::Token;
 use crate::limits;
 use crate::names::{FakePool, Slot};
 use crate::wire::{self, Echo, FiveTuple, Packet, Payload, Proto, Unreachable};
+use crate::quic::{self, InitialReader};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub(super) struct UdpFlow {
     facts: Option<Arc<FlowFacts>>,
     phase: Phase,
     /// Number of the last echo request.
+    /// It passed its gate and no QUIC connection has begun: the first one goes there, too.
+    unbegun: bool,
     pub(super) last: u16,
     pub(super) idle: Idle,
     up: u64,
@@ -82,6 +85,7 @@ impl UdpFlow {
                 open_questions: if slot.is_some() { 2 } else { 0 },
             },
             last: 0,
+            unbegun: false,
             idle: Idle::new(now, limit),
             up: 0,
             down: 0,
@@ -90,13 +94,14 @@ impl UdpFlow {
     }
 
     /// A flow whose verdict has fallen and whose socket is connected.
-    pub(super) fn joined(now: Now, tuple: FiveTuple, facts: FlowFacts) -> Self {
+    pub(super) fn joined(now: Now, tuple: FiveTuple, facts: FlowFacts, unbegun: bool) -> Self {
         Self {
             tuple,
             slot: None,
             facts: Some(Arc::new(facts)),
             phase: Phase::Open,
             last: 0,
+            unbegun,
             idle: Idle::new(now, limits::UDP_IDLE),
             up: 0,
             down: 0,
@@ -105,6 +110,16 @@ impl UdpFlow {
     }
 
     pub(super) fn is_refused(&self) -> bool {
+    /// Whether this datagram begins the flow's first QUIC connection: after one of a version that
+    /// the server does not speak, or after something else.
+    fn begins(&self, data: &[u8]) -> bool {
+        self.unbegun && data.len() >= quic::LEAST && quic::is_long_header(data) && {
+            let mut reader = InitialReader::default();
+            reader.feed(data);
+            reader.has_begun()
+        }
+    }
+
         matches!(self.phase, Phase::Refused)
     }
 
@@ -130,8 +145,13 @@ impl Engine {
     ) {
         if let Some(token) = self.flows.find(&packet.tuple) {
             self.flows.touch(token);
-            if let Some(Flow::Quic(_)) = self.flows.get_mut(token) {
-                return self.quic_more(now, token, bytes, fx);
+            match self.flows.get_mut(token) {
+                Some(Flow::Quic(_)) => return self.quic_more(now, token, bytes, fx),
+                Some(Flow::Udp(flow)) if flow.begins(&bytes[data.clone()]) => {
+                    self.udp_end(now, token, fx);
+                    return self.quic_open(now, packet, bytes, fx);
+                }
+                _ => {}
             }
             return self.send_datagram(now, token, &bytes[data], fx);
         }

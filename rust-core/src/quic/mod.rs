@@ -19,6 +19,9 @@ pub const V1: u32 = 1;
 /// RFC 9369 §3.1.
 pub const V2: u32 = 0x6b33_43cf;
 
+/// Smallest datagram that begins a connection, bytes (RFC 9000 §14.1): servers drop smaller ones.
+pub const LEAST: usize = 1200;
+
 /// Whether a datagram begins with a long header (RFC 8999 §5.1), as those of a new connection do.
 pub fn is_long_header(datagram: &[u8]) -> bool {
     version(datagram).is_some()

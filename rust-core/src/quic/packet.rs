@@ -61,7 +61,7 @@ fn connection_ids<'a>(r: &mut Reader<'a>) -> Result<&'a [u8], Unreadable> {
 /// longer IDs; none does.
 pub(super) fn looks_like_quic(datagram: &[u8]) -> bool {
     let mut r = Reader::new(datagram);
-    datagram.len() >= 1200 && r.u8().is_some() && connection_ids(&mut r).is_ok()
+    datagram.len() >= super::LEAST && r.u8().is_some() && connection_ids(&mut r).is_ok()
 }
 
 /// RFC 9000 §16.

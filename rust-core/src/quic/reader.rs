@@ -92,6 +92,11 @@ impl InitialReader {
         }
     }
 
+    /// Whether a connection was begun: a packet opened with the keys that it names.
+    pub fn has_begun(&self) -> bool {
+        self.connection.is_some()
+    }
+
     /// Reads the packets of one datagram (RFC 9000 §12.2).
     fn read(&mut self, version: &'static Version, datagram: &[u8]) -> Result<Outcome, Unreadable> {
         let mut failed = None;

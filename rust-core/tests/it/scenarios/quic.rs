@@ -31,6 +31,11 @@ fn recorded() -> Vec<Recorded> {
     all.map(|(name, framed, needed)| (name, datagrams(framed), needed)).to_vec()
 }
 
+/// A hello of a version that nobody speaks, and after the server said so one of version 1.
+fn restarted() -> Vec<Vec<u8>> {
+    datagrams(include_bytes!("../../data/quic/aioquic-unknown-version.bin"))
+}
+
 fn named(name: &str) -> Vec<Vec<u8>> {
     recorded().into_iter().find(|r| r.0 == name).unwrap().1
 }
@@ -187,6 +192,36 @@ fn after_a_retry_the_hello_is_known_again() {
         send(&mut sim, from, to, datagrams);
         assert_blocked(&mut sim, from, "with a token");
     }
+}
+
+#[test]
+fn a_client_that_comes_back_with_another_version_is_judged_then() {
+    let noise = vec![0x17; 1300];
+    for first in [restarted()[0].clone(), noise, b"hello".to_vec()] {
+        let (mut sim, from, to) = world(BLOCK);
+        send(&mut sim, from, to, std::slice::from_ref(&first));
+        assert_eq!((sim.world.conns[0].datagrams.as_slice(), sim.blocked()), (&[first][..], 0));
+        send(&mut sim, from, to, &restarted()[1..2]);
+        assert_eq!((sim.world.conns.len(), sim.world.conns[0].datagrams.len()), (1, 1));
+        let told = Icmp { to: from.ip(), src_port: from.port(), dst_port: 443, port: true };
+        assert_eq!((sim.icmp(), sim.blocked()), (vec![&told], 1));
+        sim.assert_clean();
+    }
+    let (mut sim, from, to) = world(RECORD);
+    let datagrams = restarted();
+    send(&mut sim, from, to, &datagrams);
+    assert_passed(&sim, &datagrams, "restarted");
+}
+
+#[test]
+fn a_connection_that_goes_on_is_not_held_at_the_gate_again() {
+    let mut datagrams = named("aioquic-v1-answered");
+    // Its first one is repeated, as when the answer was lost.
+    datagrams.push(datagrams[0].clone());
+    let (mut sim, from, to) = world(RECORD);
+    send(&mut sim, from, to, &datagrams);
+    assert_eq!(sim.world.conns.len(), 1);
+    assert_passed(&sim, &datagrams, "answered");
 }
 
 #[test]
