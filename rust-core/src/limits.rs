@@ -76,6 +76,8 @@ pub const REFUSAL: Duration = Duration::from_secs(10);
 pub const REFUSALS: usize = 256;
 /// Largest packet of a datagram that is never cut on its way: the app is told where the path takes
 /// less. Who sends more than Ethernet carries counts on fragments.
+/// Datagrams of one socket that leave, or come, by one system call.
+pub const DATAGRAM_BATCH: usize = 32;
 pub const UNCUT: usize = 1500;
 /// An echo flow without a request or a reply for this long is closed (RFC 5508, REQ-2: at least
 /// one minute).

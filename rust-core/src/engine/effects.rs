@@ -56,6 +56,19 @@ pub enum Sent {
     Failed,
 }
 
+/// A datagram that was taken and could not be sent after all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Undelivered {
+    /// Of which socket.
+    pub token: Token,
+    /// To whom it was, where the socket is connected to nobody.
+    pub to: Option<SocketAddr>,
+    /// Its bytes.
+    pub len: usize,
+    /// What the system said; never [`Sent::Bytes`].
+    pub why: Sent,
+}
+
 /// What the network said of a packet that a datagram socket had sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Complaint {
@@ -102,6 +115,11 @@ pub trait Effects: PacketSink {
     }
     /// Takes a datagram from it, and tells whose it is; `None` when there is none.
     fn recv_from(&mut self, _token: Token, _into: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        None
+    }
+    /// Sends the datagrams that wait for others to leave with them, and tells of the next one that
+    /// did not go; `None` when that is all.
+    fn undelivered(&mut self) -> Option<Undelivered> {
         None
     }
     /// The next thing that the network said of what a datagram socket sent; `None` when that is

@@ -24,7 +24,9 @@ mod timers;
 mod udp;
 
 pub use counters::{Counters, Drop};
-pub use effects::{Complaint, ConnectError, Effects, Now, Owner, Readiness, Received, Sent};
+pub use effects::{
+    Complaint, ConnectError, Effects, Now, Owner, Readiness, Received, Sent, Undelivered,
+};
 pub(crate) use gate::{Gate, Told};
 pub(crate) use inspect::Inspect;
 
@@ -282,6 +284,7 @@ impl Engine {
                 break;
             }
         }
+        self.lose_datagrams(fx);
         !(self.dirty.is_empty() && self.bulk.is_empty()) && fx.ready()
     }
 

@@ -18,7 +18,7 @@ pub(super) struct NatFlow {
     tuple: FiveTuple,
     facts: Option<Box<FlowFacts>>,
     pub(super) idle: Idle,
-    up: u64,
+    pub(super) up: u64,
     down: u64,
     pub(super) timer: Timer,
 }
@@ -111,6 +111,9 @@ impl Engine {
             self.hear(token, fx);
         }
         let Some(Flow::Nat(flow)) = self.flows.get_mut(token) else { return };
+        if !ready.readable {
+            return;
+        }
         flow.idle.used(now);
         let app = flow.tuple.src;
         let head = if app.is_ipv4() { wire::DATAGRAM_V4 } else { wire::DATAGRAM_V6 };

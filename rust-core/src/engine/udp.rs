@@ -5,7 +5,8 @@
 //! verdict and the address are not known; UDP may lose the rest.
 
 use super::timers::{Idle, Timer};
-use super::{Drop, Effects, Engine, Flow, Now, Readiness, Received, Sent, Subject, is_resolver};
+use super::{Drop, Effects, Engine, Flow, Now, Readiness, Received, Sent, Subject};
+use super::{Undelivered, is_resolver};
 use crate::event::{FlowFacts, Record, Transport, Verdict};
 use crate::flow::Token;
 use crate::limits;
@@ -327,6 +328,34 @@ impl Engine {
             Sent::Later => self.counters.drop(Drop::Datagram),
             Sent::TooLong(mtu) => self.complain(token, server, Unreachable::TooBig(mtu), fx),
             Sent::Failed => {}
+        }
+    }
+
+    /// Hears of datagrams that did not go after all.
+    pub(super) fn lose_datagrams(&mut self, fx: &mut dyn Effects) {
+        while let Some(Undelivered { token, to, len, why }) = fx.undelivered() {
+            let (up, server) = match self.flows.get_mut(token) {
+                Some(Flow::Udp(flow)) => {
+                    let server = flow.facts.as_ref().and_then(|facts| facts.server);
+                    (&mut flow.up, server)
+                }
+                Some(Flow::Nat(flow)) => (&mut flow.up, to),
+                _ => continue,
+            };
+            *up = up.saturating_sub(len as u64);
+            let why = match why {
+                Sent::TooLong(mtu) => Unreachable::TooBig(mtu),
+                Sent::Failed if to.is_some() => Unreachable::Host,
+                Sent::Failed => continue,
+                // The queue is full: it may be lost.
+                Sent::Later | Sent::Bytes(_) => {
+                    self.counters.drop(Drop::Datagram);
+                    continue;
+                }
+            };
+            if let Some(server) = server {
+                self.complain(token, server, why, fx);
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 //! timeout while nothing is due, so an idle phone is not woken.
 
 mod addresses;
+mod batch;
 mod lookups;
 mod owner;
 mod proc_net;

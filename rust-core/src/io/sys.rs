@@ -1,9 +1,12 @@
 //! The few system calls that no safe wrapper covers. The only `unsafe` of the data plane.
 #![allow(unsafe_code)]
 
+use super::batch::{Head, Piece};
 use crate::engine::Complaint;
+use crate::limits::{DATAGRAM_BATCH, PACKET};
 use crate::wire::Unreachable;
 use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::io::Errno;
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -109,7 +112,7 @@ pub(super) fn set_not_sent_low_water(fd: &OwnedFd, bytes: u32) {
 }
 
 /// Marks the packets of a socket (SO_MARK, socket(7)), so that routing rules can tell them.
-pub(super) fn set_mark(fd: &OwnedFd, mark: u32) -> Result<(), rustix::io::Errno> {
+pub(super) fn set_mark(fd: &OwnedFd, mark: u32) -> Result<(), Errno> {
     // SAFETY: the descriptor is open, and the option's value is an integer of the stated size.
     let result = unsafe {
         libc::setsockopt(
@@ -122,8 +125,7 @@ pub(super) fn set_mark(fd: &OwnedFd, mark: u32) -> Result<(), rustix::io::Errno>
     };
     match result {
         0 => Ok(()),
-        _ => Err(rustix::io::Errno::from_io_error(&io::Error::last_os_error())
-            .unwrap_or(rustix::io::Errno::IO)),
+        _ => Err(last_errno()),
     }
 }
 
@@ -264,6 +266,159 @@ fn address(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
         }
         _ => None,
     }
+}
+
+/// The option that has the kernel cut what it is given into equal datagrams (UDP_SEGMENT, udp(7)).
+const UDP_SEGMENT: libc::c_int = 103;
+
+/// Whether the kernel knows the option (4.18 and later). One that does not would send all as one.
+pub(super) fn knows_segments(fd: &OwnedFd) -> bool {
+    let off: libc::c_int = 0;
+    // SAFETY: the descriptor is open, and the option's value is an integer of the stated size.
+    let result = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::IPPROTO_UDP,
+            UDP_SEGMENT,
+            (&raw const off).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    result == 0
+}
+
+/// An address as the kernel wants it, and its length.
+fn name_of(addr: SocketAddr) -> (libc::sockaddr_in6, libc::socklen_t) {
+    // SAFETY: of both structures, all zeroes is a value.
+    let (mut v6, mut v4): (libc::sockaddr_in6, libc::sockaddr_in) =
+        unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+    match addr {
+        SocketAddr::V6(addr) => {
+            v6.sin6_family = libc::AF_INET6 as libc::sa_family_t;
+            v6.sin6_port = addr.port().to_be();
+            v6.sin6_flowinfo = addr.flowinfo();
+            v6.sin6_addr.s6_addr = addr.ip().octets();
+            v6.sin6_scope_id = addr.scope_id();
+            (v6, size_of_val(&v6) as libc::socklen_t)
+        }
+        SocketAddr::V4(addr) => {
+            v4.sin_family = libc::AF_INET as libc::sa_family_t;
+            v4.sin_port = addr.port().to_be();
+            v4.sin_addr.s_addr = u32::from(*addr.ip()).to_be();
+            // SAFETY: it is the smaller of the two, and both are plain data.
+            unsafe { (&raw mut v6).cast::<libc::sockaddr_in>().write(v4) };
+            (v6, size_of_val(&v4) as libc::socklen_t)
+        }
+    }
+}
+
+fn last_errno() -> Errno {
+    Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)
+}
+
+/// Sends datagrams of `size` bytes, and perhaps a shorter last one, by one call. All leave, or
+/// none.
+pub(super) fn send_segments(
+    fd: &OwnedFd,
+    bytes: &[u8],
+    size: usize,
+    to: Option<SocketAddr>,
+) -> Result<(), Errno> {
+    let mut name = to.map(name_of);
+    let mut piece =
+        libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    // SAFETY: of this structure, all zeroes is a value.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    // Aligned as `struct cmsghdr`; one integer of 16 bits.
+    let mut control = [0u64; 4];
+    if let Some((name, len)) = &mut name {
+        message.msg_name = (&raw mut *name).cast();
+        message.msg_namelen = *len;
+    }
+    message.msg_iov = &raw mut piece;
+    message.msg_iovlen = 1;
+    message.msg_control = (&raw mut control).cast();
+    // SAFETY: `control` has room for the header and two bytes, whose place the macros of cmsg(3)
+    // say; `message` names buffers with their sizes, which outlive the call, and the kernel only
+    // reads them.
+    let sent = unsafe {
+        message.msg_controllen = libc::CMSG_SPACE(size_of::<u16>() as u32) as _;
+        let head = libc::CMSG_FIRSTHDR(&raw const message);
+        (*head).cmsg_level = libc::IPPROTO_UDP;
+        (*head).cmsg_type = UDP_SEGMENT;
+        (*head).cmsg_len = libc::CMSG_LEN(size_of::<u16>() as u32) as _;
+        libc::CMSG_DATA(head).cast::<u16>().write_unaligned(size as u16);
+        libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
+    };
+    if sent < 0 { Err(last_errno()) } else { Ok(()) }
+}
+
+/// Sends the datagrams from the one at `first` on by one call (sendmmsg(2)); how many left.
+pub(super) fn send_many(
+    fd: &OwnedFd,
+    bytes: &[u8],
+    pieces: &[Piece],
+    first: usize,
+) -> Result<usize, Errno> {
+    let mut begin = first.checked_sub(1).map_or(0, |before| pieces[before].end);
+    // SAFETY: of these structures, all zeroes is a value.
+    let mut messages: [libc::mmsghdr; DATAGRAM_BATCH] = unsafe { std::mem::zeroed() };
+    let mut parts: [libc::iovec; DATAGRAM_BATCH] = unsafe { std::mem::zeroed() };
+    let mut names: [libc::sockaddr_in6; DATAGRAM_BATCH] = unsafe { std::mem::zeroed() };
+    let rest = &pieces[first..];
+    let places = messages.iter_mut().zip(&mut parts).zip(&mut names);
+    for (piece, ((message, part), name)) in rest.iter().zip(places) {
+        let datagram = &bytes[begin..piece.end];
+        begin = piece.end;
+        part.iov_base = datagram.as_ptr().cast_mut().cast();
+        part.iov_len = datagram.len();
+        message.msg_hdr.msg_iov = part;
+        message.msg_hdr.msg_iovlen = 1;
+        if let Some(to) = piece.to {
+            (*name, message.msg_hdr.msg_namelen) = name_of(to);
+            message.msg_hdr.msg_name = (&raw mut *name).cast();
+        }
+    }
+    let count = rest.len().min(DATAGRAM_BATCH) as libc::c_uint;
+    let flags = (libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) as _;
+    // SAFETY: the first `count` messages name buffers with their sizes, which outlive the call; the
+    // kernel writes to nothing but the messages' lengths.
+    let sent = unsafe { libc::sendmmsg(fd.as_raw_fd(), messages.as_mut_ptr(), count, flags) };
+    usize::try_from(sent).map_err(|_| last_errno())
+}
+
+/// Takes datagrams that wait (recvmmsg(2)), each into its own place of [`PACKET`] bytes.
+pub(super) fn recv_many(
+    fd: &OwnedFd,
+    bytes: &mut [u8],
+    heads: &mut Vec<Head>,
+) -> Result<(), Errno> {
+    // SAFETY: of these structures, all zeroes is a value.
+    let mut messages: [libc::mmsghdr; DATAGRAM_BATCH] = unsafe { std::mem::zeroed() };
+    let mut parts: [libc::iovec; DATAGRAM_BATCH] = unsafe { std::mem::zeroed() };
+    let mut names: [libc::sockaddr_storage; DATAGRAM_BATCH] = unsafe { std::mem::zeroed() };
+    let mut count = 0;
+    let places = messages.iter_mut().zip(&mut parts).zip(&mut names);
+    for (place, ((message, part), name)) in bytes.chunks_exact_mut(PACKET).zip(places) {
+        part.iov_base = place.as_mut_ptr().cast();
+        part.iov_len = place.len();
+        message.msg_hdr.msg_iov = part;
+        message.msg_hdr.msg_iovlen = 1;
+        message.msg_hdr.msg_name = (&raw mut *name).cast();
+        message.msg_hdr.msg_namelen = size_of_val(name) as libc::socklen_t;
+        count += 1;
+    }
+    let (flags, wait) = (libc::MSG_DONTWAIT as _, std::ptr::null_mut());
+    // SAFETY: the first `count` messages name buffers with their sizes, which outlive the call and
+    // which nobody else uses meanwhile.
+    let got = unsafe { libc::recvmmsg(fd.as_raw_fd(), messages.as_mut_ptr(), count, flags, wait) };
+    let got = usize::try_from(got).map_err(|_| last_errno())?;
+    let came = messages.iter().zip(&names).take(got);
+    heads.extend(came.map(|(message, name)| Head {
+        len: (message.msg_len as usize).min(PACKET),
+        from: address(name),
+    }));
+    Ok(())
 }
 
 /// Takes over the descriptor of something that gives it away.

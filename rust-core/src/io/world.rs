@@ -1,8 +1,9 @@
 //! The descriptors: TUN, one socket a flow, one a resolver.
 
+use super::batch::{Inbox, Outbox, may_wait};
 use super::lookups::Lookups;
 use super::{Bypass, IoError};
-use crate::engine::{Complaint, ConnectError, Effects, Owner, Received, Sent};
+use crate::engine::{Complaint, ConnectError, Effects, Owner, Received, Sent, Undelivered};
 use crate::event::Record;
 use crate::flow::Token;
 use crate::limits;
@@ -13,7 +14,7 @@ use rustix::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, bind, connect,
-    getsockname, ipproto, recv, recvfrom, send, sendto, shutdown, socket_with, sockopt,
+    getsockname, ipproto, recv, send, sendto, shutdown, socket_with, sockopt,
 };
 use rustix::process::Resource;
 use std::net::{IpAddr, SocketAddr};
@@ -67,27 +68,39 @@ struct Resolver {
     fd: Option<OwnedFd>,
 }
 
-struct Conn {
-    token: Token,
-    proto: Proto,
+pub(super) struct Conn {
+    pub(super) token: Token,
+    pub(super) proto: Proto,
     ipv4: bool,
     /// Whether the system may cut what is sent: the state of the socket's option.
     cuts: bool,
-    fd: OwnedFd,
+    /// Whether it takes many datagrams as one and cuts them itself.
+    pub(super) segments: bool,
+    pub(super) fd: OwnedFd,
 }
 
 impl Conn {
     /// Length of the packet around so many bytes.
-    fn packet(&self, len: usize) -> usize {
+    pub(super) fn packet(&self, len: usize) -> usize {
         len + if self.ipv4 { wire::DATAGRAM_V4 } else { wire::DATAGRAM_V6 }
     }
 
+    pub(super) fn allow_cutting(&mut self, cut: bool) {
+        if self.cuts != cut {
+            super::sys::allow_cutting(&self.fd, self.ipv4, cut);
+            self.cuts = cut;
+        }
+    }
+
     /// Sends a datagram; `to` where the socket is connected to nobody.
-    fn send_datagram(&mut self, bytes: &[u8], to: Option<SocketAddr>, opener: &Opener) -> Sent {
-        let long = self.packet(bytes.len()) > limits::UNCUT;
-        if self.proto == Proto::Udp && self.cuts != long {
-            super::sys::allow_cutting(&self.fd, self.ipv4, long);
-            self.cuts = long;
+    pub(super) fn send_datagram(
+        &mut self,
+        bytes: &[u8],
+        to: Option<SocketAddr>,
+        opener: &Opener,
+    ) -> Sent {
+        if self.proto == Proto::Udp {
+            self.allow_cutting(self.packet(bytes.len()) > limits::UNCUT);
         }
         // An error that an earlier datagram brought about is told once, and this one is not sent.
         for _ in 0..2 {
@@ -127,6 +140,10 @@ pub(super) struct World {
     /// A packet that the TUN had no room for; empty as a rule.
     stalled: Vec<u8>,
     conns: Vec<Option<Conn>>,
+    outbox: Outbox,
+    inbox: Inbox,
+    /// Datagrams that did not go, until the engine asks.
+    lost: Vec<Undelivered>,
     resolvers: Vec<Resolver>,
     /// Which addresses that sockets speak from are ours, since the network changed last.
     ours: Vec<(IpAddr, bool)>,
@@ -140,7 +157,7 @@ fn system(what: &'static str) -> impl Fn(Errno) -> IoError {
 }
 
 /// Opens sockets whose packets pass by the TUN.
-struct Opener {
+pub(super) struct Opener {
     bypass: Bypass,
     /// Descriptors from this one on are left to the rest of the process.
     first_reserved: RawFd,
@@ -205,6 +222,9 @@ impl World {
             tun,
             stalled: Vec::with_capacity(limits::PACKET),
             conns: Vec::new(),
+            outbox: Outbox::default(),
+            inbox: Inbox::default(),
+            lost: Vec::new(),
             resolvers: Vec::new(),
             ours: Vec::new(),
             opener: Opener::new(bypass),
@@ -314,14 +334,64 @@ impl World {
         if proto != Proto::Tcp {
             super::sys::keep_complaints(&fd, ipv4);
         }
-        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        // Datagrams never wait for room; a word of room after each that left would wake us in vain.
+        let flags = match proto {
+            Proto::Tcp => EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET,
+            Proto::Udp | Proto::Icmp => EventFlags::IN | EventFlags::ET,
+        };
         epoll::add(&self.epoll, &fd, Source::Flow(token).data(), flags)?;
         let index = token.index as usize;
         if self.conns.len() <= index {
             self.conns.resize_with(index + 1, || None);
         }
-        self.conns[index] = Some(Conn { token, proto, ipv4, cuts: true, fd });
+        let segments = proto == Proto::Udp && super::sys::knows_segments(&fd);
+        self.conns[index] = Some(Conn { token, proto, ipv4, cuts: true, segments, fd });
         Ok(())
+    }
+
+    /// Takes a datagram, which leaves with those that follow it in this turn.
+    fn post(&mut self, token: Token, bytes: &[u8], to: Option<SocketAddr>) -> Sent {
+        let Some(conn) = self.conn(token) else { return Sent::Failed };
+        let waits = may_wait(conn, bytes.len());
+        if !waits || !self.outbox.has_room(token, bytes.len()) {
+            self.send_posted();
+        }
+        if waits {
+            self.outbox.push(token, bytes, to);
+            return Sent::Bytes(bytes.len());
+        }
+        match self.conn_mut(token) {
+            Some((conn, opener)) => conn.send_datagram(bytes, to, opener),
+            None => Sent::Failed,
+        }
+    }
+
+    fn send_posted(&mut self) {
+        let Some(token) = self.outbox.token() else { return };
+        let conn = self.conns.get_mut(token.index as usize).and_then(Option::as_mut);
+        if let Some(conn) = conn.filter(|conn| conn.token == token) {
+            self.outbox.send(conn, &self.opener, &mut self.lost);
+        }
+    }
+
+    /// A datagram, and whose it is; `None` when there is none.
+    fn take_datagram(
+        &mut self,
+        token: Token,
+        into: &mut [u8],
+    ) -> Option<(usize, Option<SocketAddr>)> {
+        let conn = self.conns.get(token.index as usize)?.as_ref();
+        let conn = conn.filter(|conn| conn.token == token)?;
+        for _ in 0..ERRORS {
+            match self.inbox.next(conn, into) {
+                Ok(head) => return Some((head.len, head.from)),
+                Err(Errno::AGAIN) => return None,
+                // A datagram that nobody took does not end the flow. The error is told once, and
+                // datagrams behind it are announced no more.
+                Err(_) => {}
+            }
+        }
+        None
     }
 }
 
@@ -359,23 +429,17 @@ impl Effects for World {
     }
 
     fn send_to(&mut self, token: Token, bytes: &[u8], to: SocketAddr) -> Sent {
-        match self.conn_mut(token) {
-            Some((conn, opener)) => conn.send_datagram(bytes, Some(to), opener),
-            None => Sent::Failed,
-        }
+        self.post(token, bytes, Some(to))
+    }
+
+    fn undelivered(&mut self) -> Option<Undelivered> {
+        self.send_posted();
+        self.lost.pop()
     }
 
     fn recv_from(&mut self, token: Token, into: &mut [u8]) -> Option<(usize, SocketAddr)> {
-        let conn = self.conn(token)?;
-        for _ in 0..ERRORS {
-            match recvfrom(&conn.fd, &mut *into, RecvFlags::empty()) {
-                Ok((_, len, from)) => return Some((len, from?.try_into().ok()?)),
-                Err(Errno::AGAIN) => return None,
-                // Told once, of what was sent; datagrams behind it are announced no more.
-                Err(_) => {}
-            }
-        }
-        None
+        let (len, from) = self.take_datagram(token, into)?;
+        Some((len, from?))
     }
 
     fn complaint(&mut self, token: Token) -> Option<Complaint> {
@@ -410,25 +474,25 @@ impl Effects for World {
 
     fn recv(&mut self, token: Token, into: &mut [u8]) -> Received {
         let Some(conn) = self.conn(token) else { return Received::Failed };
-        for _ in 0..ERRORS {
+        if conn.proto != Proto::Tcp {
+            let taken = self.take_datagram(token, into);
+            return taken.map_or(Received::Later, |(len, _)| Received::Bytes(len));
+        }
+        loop {
             return match recv(&conn.fd, &mut *into, RecvFlags::empty()) {
-                Ok((_, 0)) if conn.proto == Proto::Tcp => Received::End,
+                Ok((_, 0)) => Received::End,
                 Ok((_, len)) => Received::Bytes(len),
                 Err(Errno::AGAIN) => Received::Later,
                 Err(Errno::INTR) => continue,
-                Err(_) if conn.proto == Proto::Tcp => Received::Failed,
-                // A datagram that nobody took does not end the flow. The error is told once, and
-                // datagrams behind it are announced no more.
-                Err(_) => continue,
+                Err(_) => Received::Failed,
             };
         }
-        Received::Later
     }
 
     fn send(&mut self, token: Token, bytes: &[u8]) -> Sent {
-        let Some((conn, opener)) = self.conn_mut(token) else { return Sent::Failed };
+        let Some(conn) = self.conn(token) else { return Sent::Failed };
         if conn.proto != Proto::Tcp {
-            return conn.send_datagram(bytes, None, opener);
+            return self.post(token, bytes, None);
         }
         match send(&conn.fd, bytes, SendFlags::NOSIGNAL) {
             Ok(len) => Sent::Bytes(len),
@@ -444,8 +508,10 @@ impl Effects for World {
     }
 
     fn close(&mut self, token: Token, reset: bool) {
-        if self.conn(token).is_none() {
-            return;
+        let Some(conn) = self.conn(token) else { return };
+        if conn.proto != Proto::Tcp {
+            self.send_posted();
+            self.inbox.clear();
         }
         let Some(place) = self.conns.get_mut(token.index as usize) else { return };
         if let Some(conn) = place.take()
