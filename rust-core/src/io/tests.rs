@@ -109,6 +109,23 @@ fn packets_pass_while_an_owner_is_looked_up() {
 
 #[test]
 fn what_is_dropped_is_told_and_shown_by_its_reason() {
+#[test]
+fn the_tun_is_closed_by_its_reader_alone_and_after_its_end() {
+    for _ in 0..20 {
+        let Phone { tun, thread, control, owner: _owner, records } = phone();
+        let flood = std::thread::spawn(move || {
+            // Until the other end is closed.
+            (0..).take_while(|_| tun.send(b"no packet").is_ok()).count() as u64
+        });
+        records.recv_timeout(WITHIN).expect("it reads");
+        control.stop();
+        let counted = thread.join().unwrap().expect("no error of a descriptor");
+        let (read, sent) = (counted.counters.packets_in, flood.join().unwrap());
+        assert!((1..=sent).contains(&read), "{read} of {sent}");
+        assert!(control.snapshot().is_none());
+    }
+}
+
     let phone = phone();
     phone.tun.send(b"no packet").unwrap();
     let told = phone.records.recv_timeout(WITHIN);
