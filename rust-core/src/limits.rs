@@ -25,12 +25,18 @@ pub const SMALL_TURN: u64 = 16 * 1024;
 /// Receive and send buffer of one TCP flow, bytes each. Pages are touched only by data. The
 /// largest window that two bits of scale can say: [`crate::tcp`] says why not four bytes more.
 pub const TCP_BUFFER: usize = 65_535 << 2;
-/// Buffers that all TCP flows together have touched, bytes; while it is more, new flows get
-/// [`SMALL_BUFFER`].
+/// Buffers that all TCP flows together have touched, bytes. Quiet flows give theirs back from half
+/// of it on; above it, those that hold bytes and were not used for longest are closed.
 pub const TOUCHED: usize = 32 * 1024 * 1024;
-/// Receive and send buffer of a flow that begins when much is touched, bytes each: the largest
-/// window without a scale.
-pub const SMALL_BUFFER: usize = 65_535;
+/// One flow may have this part of what is left of [`TOUCHED`] under way each way.
+pub const TOUCHED_SHARES: usize = 16;
+/// What one flow may have under way however little is left, bytes.
+pub const TOUCHED_FLOOR: usize = 8 * 1024;
+/// Quiet TCP flows that keep their buffers, two pages each at least; of further ones those that
+/// are quiet longest are parked.
+pub const AWAKE: usize = 256;
+/// A flow that said something this short a time ago is not parked: an exchange goes on.
+pub const PARK_AFTER: Duration = Duration::from_millis(10);
 /// Packets that the TUN queues for us (its `txqueuelen`); the kernel drops what comes on top.
 pub const TUN_QUEUE: u32 = 500;
 /// Segments that the apps may send in all before they hear from us again; what is no data needs
@@ -42,8 +48,8 @@ pub const WINDOWS_BYTES: u32 = 1024 * 1024;
 pub const WINDOW_FLOOR: u32 = 2;
 /// Connections that are over and whose buffers wait for the next ones.
 pub const SPARE_SOCKETS: usize = 16;
-/// Most bytes that such a connection has moved: its buffers hold few pages.
-pub const SPARE_BYTES: u64 = 16 * 1024;
+/// Most bytes that such buffers have touched.
+pub const SPARE_BYTES: usize = 64 * 1024;
 /// TCP and UDP flows held at once; above it the one that was idle longest is closed.
 pub const FLOWS: usize = 16_384;
 /// Look-ups of owners that wait; above it an owner is unknown.
@@ -70,14 +76,14 @@ pub const GATE: usize = 64 * 1024;
 pub const TCP_TIMEOUT: Duration = Duration::from_secs(120);
 /// A UDP flow without a datagram for this long is closed (RFC 4787, REQ-5: at least two minutes).
 pub const UDP_IDLE: Duration = Duration::from_secs(120);
+/// Datagrams of one socket that leave, or come, by one system call.
+pub const DATAGRAM_BATCH: usize = 32;
 /// How long the owner of a refused flow of datagrams is remembered: retries come within seconds.
 pub const REFUSAL: Duration = Duration::from_secs(10);
 /// Refused flows of datagrams that are remembered.
 pub const REFUSALS: usize = 256;
 /// Largest packet of a datagram that is never cut on its way: the app is told where the path takes
 /// less. Who sends more than Ethernet carries counts on fragments.
-/// Datagrams of one socket that leave, or come, by one system call.
-pub const DATAGRAM_BATCH: usize = 32;
 pub const UNCUT: usize = 1500;
 /// An echo flow without a request or a reply for this long is closed (RFC 5508, REQ-2: at least
 /// one minute).
@@ -91,6 +97,8 @@ pub const DNS_UDP: usize = 4096;
 pub const DNS_TCP: usize = 65_535;
 /// Questions waiting for the upstream resolver.
 pub const DNS_PENDING: usize = 4096;
+/// Askers who get one answer to a question that all of them asked.
+pub const DNS_SHARED: usize = 64;
 /// How long the upstream resolver may take for one try.
 pub const DNS_TIMEOUT: Duration = Duration::from_secs(3);
 /// Tries over UDP before the app is told of the failure.
@@ -99,8 +107,6 @@ pub const DNS_TRIES: u8 = 2;
 pub const CNAME_CHAIN: usize = 16;
 /// TTL of a fake address, seconds.
 pub const FAKE_TTL: u32 = 60;
-/// Askers who get one answer to a question that all of them asked.
-pub const DNS_SHARED: usize = 64;
 /// Negative TTL of a name that is refused, seconds.
 pub const BLOCKED_TTL: u32 = 5;
 /// Names that hold a fake address at once.

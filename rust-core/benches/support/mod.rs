@@ -6,6 +6,7 @@ use muzzle::engine::{
 };
 use muzzle::event::Record;
 use muzzle::flow::Token;
+use muzzle::limits;
 use muzzle::names::RESOLVER_V4;
 use muzzle::policy::Policy;
 use muzzle::signatures::HostTable;
@@ -38,7 +39,7 @@ pub struct Quiet {
 
 impl Default for Quiet {
     fn default() -> Self {
-        let packet = Vec::with_capacity(muzzle::limits::PACKET);
+        let packet = Vec::with_capacity(limits::PACKET);
         Self { packet, sent: 0, waiting: 0, asked: Vec::new(), flow: None }
     }
 }
@@ -92,7 +93,8 @@ pub fn engine() -> Engine {
     let table = Arc::new(HostTable::builtin().clone());
     let policy = Policy::parse("version = 1\ndefault = \"record\"\n").expect("a policy");
     let resolvers = vec!["192.0.2.53:53".parse().expect("an address")];
-    Engine::new(Config { reach: Reach::Light, resolvers, seed: [1, 2] }, Rules { table, policy })
+    let config = Config { reach: Reach::Light, resolvers, seed: [1, 2], awake: limits::AWAKE };
+    Engine::new(config, Rules { table, policy })
 }
 
 /// A question for the A record of a name, without its packet.

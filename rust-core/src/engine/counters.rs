@@ -40,11 +40,13 @@ pub enum Drop {
     OwnerTimeout,
     /// A flow closed because another one found no descriptor free.
     DescriptorLimit,
+    /// A connection closed because the buffers of all together held too much.
+    MemoryLimit,
 }
 
 impl Drop {
     /// Every reason, in the order of [`Counters::drops`].
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Malformed,
         Self::Fragment,
         Self::Unsupported,
@@ -62,6 +64,7 @@ impl Drop {
         Self::OwnerLimit,
         Self::OwnerTimeout,
         Self::DescriptorLimit,
+        Self::MemoryLimit,
     ];
 
     /// The code under which it is shown.
@@ -84,6 +87,7 @@ impl Drop {
             Self::OwnerLimit => "owner-limit",
             Self::OwnerTimeout => "owner-timeout",
             Self::DescriptorLimit => "descriptor-limit",
+            Self::MemoryLimit => "memory-limit",
         }
     }
 }
@@ -110,6 +114,8 @@ pub struct Counters {
     pub answered: u64,
     /// Flows and names refused.
     pub blocked: u64,
+    /// Quiet connections that gave their buffers back.
+    pub parked: u64,
     #[serde(serialize_with = "by_code")]
     drops: [u64; Drop::ALL.len()],
 }

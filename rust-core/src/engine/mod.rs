@@ -13,9 +13,10 @@ mod inspect;
 mod local;
 mod nat;
 mod network;
+mod park;
 mod pipe;
-mod quic;
 mod questions;
+mod quic;
 mod refused;
 mod resolver;
 mod sockets;
@@ -64,6 +65,9 @@ pub struct Config {
     pub resolvers: Vec<SocketAddr>,
     /// Unpredictable to apps and network; fixed where a run must be repeatable.
     pub seed: [u64; 2],
+    /// Quiet connections that keep their buffers: [`limits::AWAKE`], and fewer where a test wants
+    /// them to be parked.
+    pub awake: usize,
 }
 
 /// What decides: the lists and the owner's choices. Swapped whole.
@@ -104,6 +108,8 @@ pub struct Engine {
     dirty: VecDeque<Token>,
     bulk: VecDeque<Token>,
     timers: BinaryHeap<Reverse<(i64, Token)>>,
+    /// Connections that may be parked, the one that is quiet longest in front.
+    resting: VecDeque<(i64, Token)>,
     /// Flows of echoes, the one that began first in front.
     echoes: VecDeque<Token>,
     refusals: refused::Refusals,
@@ -127,6 +133,7 @@ impl Engine {
             dirty: VecDeque::new(),
             bulk: VecDeque::new(),
             timers: BinaryHeap::new(),
+            resting: VecDeque::new(),
             echoes: VecDeque::new(),
             refusals: refused::Refusals::default(),
             scratch: vec![0; limits::PACKET],
@@ -181,6 +188,11 @@ impl Engine {
     /// Questions that wait for the upstream resolver.
     pub fn questions_waiting(&self) -> usize {
         self.questions.len()
+    }
+
+    /// Bytes of TCP buffers that hold, or held, something; at most about [`limits::TOUCHED`].
+    pub fn touched(&self) -> usize {
+        self.stack.touched()
     }
 
     /// Flows that are held now.
@@ -272,6 +284,7 @@ impl Engine {
     /// move much only as many as [`limits::TURN_BUDGET`] allows, so that packets and sockets which
     /// became ready meanwhile are seen soon. Returns whether there is more to do at once.
     pub fn flush(&mut self, now: Now, fx: &mut dyn Effects) -> bool {
+        self.lose_datagrams(fx);
         for _ in 0..self.dirty.len() {
             let Some(token) = self.dirty.pop_front() else { break };
             self.pump(now, token, fx);
@@ -284,7 +297,7 @@ impl Engine {
                 break;
             }
         }
-        self.lose_datagrams(fx);
+        self.park_quiet(now);
         !(self.dirty.is_empty() && self.bulk.is_empty()) && fx.ready()
     }
 

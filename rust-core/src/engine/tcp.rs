@@ -8,6 +8,7 @@ use super::connect::Race;
 use super::gate::Told;
 use super::inspect::Inspect;
 use super::local::Local;
+use super::park::Rest;
 use super::pipe::{Open, Peer, Pipe, Turn, give_local, take_local};
 use super::timers::Timer;
 use super::{Drop, Effects, Engine, Flow, Now, Readiness};
@@ -35,6 +36,7 @@ pub(super) struct TcpFlow {
     queued: bool,
     /// It moved much in its last turn.
     bulk: bool,
+    pub(super) rest: Rest,
     up: u64,
     down: u64,
     pub(super) timer: Timer,
@@ -85,9 +87,11 @@ impl Engine {
         fx: &mut dyn Effects,
     ) {
         self.flows.touch(token);
+        self.make_room(now, token, fx);
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
         match &mut flow.phase {
             Phase::Open(open) => {
+                self.stack.wake(now.mono_us, &mut open.socket, &flow.syn[..flow.syn_len]);
                 self.stack.ingress(now.mono_us, bytes, &mut open.socket, fx);
                 match open.socket.has_ended() {
                     // At once: the next packet may open a connection from the same port.
@@ -134,6 +138,7 @@ impl Engine {
             phase: Phase::Owner,
             queued: false,
             bulk: false,
+            rest: Rest::default(),
             up: 0,
             down: 0,
             timer: Timer::default(),
@@ -266,10 +271,13 @@ impl Engine {
     /// Moves what can be moved for one flow, both ways, and writes what is due to the app. Returns
     /// the bytes that were moved.
     pub(super) fn pump(&mut self, now: Now, token: Token, fx: &mut dyn Effects) -> u64 {
+        self.make_room(now, token, fx);
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return 0 };
         flow.queued = false;
         let (id, before) = (flow.id(), flow.up + flow.down);
         let Phase::Open(open) = &mut flow.phase else { return 0 };
+        self.stack.wake(now.mono_us, &mut open.socket, &flow.syn[..flow.syn_len]);
+        self.stack.allot(&mut open.socket);
         let mut questions = Vec::new();
         let turn = match &mut open.peer {
             Peer::Network { .. } => {
@@ -344,7 +352,11 @@ impl Engine {
             Peer::Joining { until_us } => Some(*until_us),
             Peer::Network { .. } | Peer::Local(_) => None,
         };
-        self.set_timer(token, [deadline, waits_until].into_iter().flatten().min());
+        let due = [deadline, waits_until].into_iter().flatten().min();
+        self.set_timer(token, due);
+        if due.is_none() {
+            self.rest(now, token);
+        }
     }
 
     /// Gives an answer of the virtual resolver to the connection that asked.
@@ -398,6 +410,7 @@ impl Engine {
         self.end_race(token, fx);
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
         if let Phase::Open(open) = &mut flow.phase {
+            self.stack.wake(now.mono_us, &mut open.socket, &flow.syn[..flow.syn_len]);
             open.socket.abort();
             self.stack.egress(now.mono_us, &mut open.socket, fx);
         }
@@ -413,7 +426,7 @@ impl Engine {
         let (id, up, down, time_ms) = (flow.id(), flow.up, flow.down, now.wall_ms);
         let Phase::Open(open) = flow.phase else { return };
         let Open { socket, mut peer, mut inspect, .. } = *open;
-        self.stack.give_back(socket, up + down);
+        self.stack.give_back(socket);
         let Some(facts) = flow.facts else { return };
         // Nobody was connected to: there was no flow to speak of.
         if matches!(peer, Peer::Gate(_) | Peer::Joining { .. }) {
@@ -434,6 +447,11 @@ impl Engine {
 }
 
 impl TcpFlow {
+    /// Whether it waits in the queue of [`Engine::flush`].
+    pub(super) fn is_queued(&self) -> bool {
+        self.queued
+    }
+
     /// What was decided, once it is.
     pub(super) fn facts(&self) -> Option<&FlowFacts> {
         self.facts.as_deref()

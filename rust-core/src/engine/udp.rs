@@ -11,8 +11,8 @@ use crate::event::{FlowFacts, Record, Transport, Verdict};
 use crate::flow::Token;
 use crate::limits;
 use crate::names::{FakePool, Slot};
-use crate::wire::{self, Echo, FiveTuple, Packet, Payload, Proto, Unreachable};
 use crate::quic::{self, InitialReader};
+use crate::wire::{self, Echo, FiveTuple, Packet, Payload, Proto, Unreachable};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
@@ -23,9 +23,9 @@ pub(super) struct UdpFlow {
     pub(super) slot: Option<Slot>,
     facts: Option<Arc<FlowFacts>>,
     phase: Phase,
-    /// Number of the last echo request.
     /// It passed its gate and no QUIC connection has begun: the first one goes there, too.
     unbegun: bool,
+    /// Number of the last echo request.
     pub(super) last: u16,
     pub(super) idle: Idle,
     up: u64,
@@ -85,8 +85,8 @@ impl UdpFlow {
                 first: first.to_vec(),
                 open_questions: if slot.is_some() { 2 } else { 0 },
             },
-            last: 0,
             unbegun: false,
+            last: 0,
             idle: Idle::new(now, limit),
             up: 0,
             down: 0,
@@ -101,8 +101,8 @@ impl UdpFlow {
             slot: None,
             facts: Some(Arc::new(facts)),
             phase: Phase::Open,
-            last: 0,
             unbegun,
+            last: 0,
             idle: Idle::new(now, limits::UDP_IDLE),
             up: 0,
             down: 0,
@@ -110,7 +110,6 @@ impl UdpFlow {
         }
     }
 
-    pub(super) fn is_refused(&self) -> bool {
     /// Whether this datagram begins the flow's first QUIC connection: after one of a version that
     /// the server does not speak, or after something else.
     fn begins(&self, data: &[u8]) -> bool {
@@ -121,6 +120,7 @@ impl UdpFlow {
         }
     }
 
+    pub(super) fn is_refused(&self) -> bool {
         matches!(self.phase, Phase::Refused)
     }
 

@@ -68,6 +68,8 @@ pub struct Snapshot {
     pub flows: usize,
     /// Questions that wait for the upstream resolver.
     pub questions_waiting: usize,
+    /// Bytes of TCP buffers that hold, or held, something.
+    pub touched_bytes: usize,
 }
 
 enum Command {
@@ -362,6 +364,7 @@ impl DataPlane {
             counters: self.engine.counters().clone(),
             flows: self.engine.flow_count(),
             questions_waiting: self.engine.questions_waiting(),
+            touched_bytes: self.engine.touched(),
         }
     }
 }

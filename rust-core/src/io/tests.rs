@@ -3,6 +3,7 @@
 use super::*;
 use crate::dns::{self, qtype};
 use crate::engine::{Config, Reach};
+use crate::limits;
 use crate::names::{RESOLVER_V4, TUN_V4};
 use crate::policy::Policy;
 use crate::signatures::HostTable;
@@ -37,7 +38,8 @@ fn phone() -> Phone {
     let (owner, told) = channel();
     let (sender, records) = channel();
     let resolvers = vec!["127.0.0.1:9".parse().unwrap()];
-    let config = Config { reach: Reach::Light, resolvers: resolvers.clone(), seed: [1, 2] };
+    let (reach, resolvers_too) = (Reach::Light, resolvers.clone());
+    let config = Config { reach, resolvers: resolvers_too, seed: [1, 2], awake: limits::AWAKE };
     let table = Arc::new(HostTable::builtin().clone());
     let engine = Engine::new(config, Rules { table, policy: Policy::default() });
     let parts = Parts {
@@ -108,8 +110,6 @@ fn packets_pass_while_an_owner_is_looked_up() {
 }
 
 #[test]
-fn what_is_dropped_is_told_and_shown_by_its_reason() {
-#[test]
 fn the_tun_is_closed_by_its_reader_alone_and_after_its_end() {
     for _ in 0..20 {
         let Phone { tun, thread, control, owner: _owner, records } = phone();
@@ -126,6 +126,8 @@ fn the_tun_is_closed_by_its_reader_alone_and_after_its_end() {
     }
 }
 
+#[test]
+fn what_is_dropped_is_told_and_shown_by_its_reason() {
     let phone = phone();
     phone.tun.send(b"no packet").unwrap();
     let told = phone.records.recv_timeout(WITHIN);

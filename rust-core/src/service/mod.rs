@@ -4,6 +4,7 @@
 
 use crate::engine::{Config, Engine, Reach, Rules};
 use crate::io::{Bypass, Control, DataPlane, IoError, Owners, Parts, Snapshot};
+use crate::limits;
 use crate::policy::Policy;
 use crate::signatures::{HostTable, ListError, TableError, parse_list};
 use crate::store::{self, RecordSender, StoreError, Watch, Writer};
@@ -130,7 +131,8 @@ impl Service {
         // How the one before ended was told to whoever attached it.
         let _ = self.stop();
         let Attach { tun, reach, resolvers, watch_addresses, bypass, owners, ended } = attach;
-        let config = Config { reach, resolvers: resolvers.clone(), seed: seed()? };
+        let config =
+            Config { reach, resolvers: resolvers.clone(), seed: seed()?, awake: limits::AWAKE };
         // Held until the new data plane is there, so that no change of the rules gets lost.
         let rules = locked(&self.rules);
         let sender = self.sender.clone();

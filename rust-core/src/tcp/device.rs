@@ -1,6 +1,7 @@
 //! The device under smoltcp: one packet in, and a sink out.
 
 use super::PacketSink;
+use super::numbers::Numbers;
 use super::window::Window;
 use smoltcp::phy::{Device, DeviceCapabilities, RxToken, TxToken};
 use smoltcp::time::Instant;
@@ -13,6 +14,7 @@ pub(super) struct Port<'a> {
     pub(super) out: &'a mut [u8],
     pub(super) sink: &'a mut dyn PacketSink,
     pub(super) window: &'a mut Window,
+    pub(super) numbers: &'a mut Numbers,
     /// Bytes of window that the connection may be offered.
     pub(super) allowed: u32,
 }
@@ -29,6 +31,7 @@ pub(super) struct Tx<'a> {
     out: &'a mut [u8],
     sink: &'a mut dyn PacketSink,
     window: &'a mut Window,
+    numbers: &'a mut Numbers,
     allowed: u32,
 }
 
@@ -36,28 +39,31 @@ impl TxToken for Tx<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
         let packet = &mut self.out[..len];
         let result = f(packet);
-        complete(packet, self.window, self.allowed);
+        complete(packet, |tcp| {
+            self.numbers.stamp(tcp);
+            self.window.stamp(tcp, self.allowed);
+        });
         self.sink.write(packet);
         result
     }
 }
 
-/// Fills in what smoltcp leaves to the device: our window, and the TCP checksum, which is the
-/// device's where segments may exceed the MTU.
-fn complete(packet: &mut [u8], window: &mut Window, allowed: u32) {
+/// Fills in what is ours, and the TCP checksum, which smoltcp leaves to the device where segments
+/// may exceed the MTU.
+fn complete(packet: &mut [u8], stamp: impl FnOnce(&mut TcpPacket<&mut [u8]>)) {
     match packet[0] >> 4 {
         4 => {
             let mut ip = Ipv4Packet::new_unchecked(packet);
             let (src, dst) = (IpAddress::from(ip.src_addr()), IpAddress::from(ip.dst_addr()));
             let mut tcp = TcpPacket::new_unchecked(ip.payload_mut());
-            window.stamp(&mut tcp, allowed);
+            stamp(&mut tcp);
             tcp.fill_checksum(&src, &dst);
         }
         _ => {
             let mut ip = Ipv6Packet::new_unchecked(packet);
             let (src, dst) = (IpAddress::from(ip.src_addr()), IpAddress::from(ip.dst_addr()));
             let mut tcp = TcpPacket::new_unchecked(ip.payload_mut());
-            window.stamp(&mut tcp, allowed);
+            stamp(&mut tcp);
             tcp.fill_checksum(&src, &dst);
         }
     }
@@ -89,6 +95,12 @@ impl Device for Port<'_> {
 
 impl Port<'_> {
     fn sender(&mut self) -> Tx<'_> {
-        Tx { out: self.out, sink: self.sink, window: self.window, allowed: self.allowed }
+        Tx {
+            out: self.out,
+            sink: self.sink,
+            window: self.window,
+            numbers: self.numbers,
+            allowed: self.allowed,
+        }
     }
 }

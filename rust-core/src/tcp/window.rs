@@ -124,6 +124,16 @@ impl Window {
         self.edge.map_or(0, |edge| self.ahead(edge, self.acked))
     }
 
+    /// The MSS of the app, bytes.
+    pub(super) fn mss(&self) -> u32 {
+        self.mss
+    }
+
+    /// The last number of the app's that was acknowledged.
+    pub(super) fn acked(&self) -> u32 {
+        self.acked
+    }
+
     fn ahead(&self, edge: u32, of: u32) -> u32 {
         (edge.wrapping_sub(of) as i32).max(0) as u32
     }

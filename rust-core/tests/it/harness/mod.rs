@@ -21,6 +21,7 @@ pub use world::{UNTOLD, World};
 use later::Event;
 use muzzle::engine::{Config, Engine, Now, Reach, Readiness, Rules};
 use muzzle::event::{Record, Verdict};
+use muzzle::limits;
 use muzzle::names;
 use muzzle::policy::Policy;
 use muzzle::signatures::HostTable;
@@ -102,8 +103,13 @@ impl Sim {
     }
 
     pub fn reaching(reach: Reach, policy: &str) -> Self {
+        Self::keeping(limits::AWAKE, reach, policy)
+    }
+
+    /// Of quiet connections so many keep their buffers.
+    pub fn keeping(awake: usize, reach: Reach, policy: &str) -> Self {
         let resolvers = vec!["192.0.2.53:53".parse().unwrap(), "192.0.2.54:53".parse().unwrap()];
-        let config = Config { reach, resolvers, seed: [3, 5] };
+        let config = Config { reach, resolvers, seed: [3, 5], awake };
         let mut world = World::new(config.resolvers.clone());
         world.zone(LISTED, Rr::A(SERVER));
         world.zone(LISTED_TOO, Rr::A(SERVER_TOO));
@@ -240,8 +246,8 @@ impl Sim {
             self.handle(now, event);
         }
         let mut bytes = 0;
-        for _ in 0..muzzle::limits::TUN_BATCH {
-            if bytes >= muzzle::limits::TUN_BATCH_BYTES {
+        for _ in 0..limits::TUN_BATCH {
+            if bytes >= limits::TUN_BATCH_BYTES {
                 break;
             }
             let Some(packet) = self.to_engine.pop_front() else { break };

@@ -2,7 +2,9 @@
 //! right ones, nothing is left behind, and nothing panics.
 
 use crate::harness::*;
+use muzzle::engine::Reach;
 use muzzle::event::Record;
+use muzzle::limits;
 use std::net::SocketAddr;
 
 /// A server of some temper.
@@ -35,10 +37,15 @@ struct Sent {
     greeting: Vec<u8>,
 }
 
+/// In every second storm each connection that is quiet is parked.
+fn awake(seed: u64) -> usize {
+    [0, limits::AWAKE][(seed % 2) as usize]
+}
+
 /// A storm of so many flows.
 pub fn storm(seed: u64, flows: usize) -> Sim {
     let mut dice = Dice(seed * 0x9e37_79b9 + 1);
-    let mut sim = Sim::new(POLICY);
+    let mut sim = Sim::keeping(awake(seed), Reach::Light, POLICY);
     sim.world.dice = Dice(dice.next() | 1);
     sim.world.loss = [0, 0, 10, 40][dice.below(4)];
     sim.world.zone(LISTED, Rr::A(SERVER_TOO));
@@ -167,7 +174,7 @@ fn whatever_happens_nothing_is_left_behind() {
 fn a_storm_over_good_servers_delivers_every_byte_once() {
     for seed in 1..=40 {
         let mut dice = Dice(seed * 77 + 5);
-        let mut sim = Sim::new(POLICY);
+        let mut sim = Sim::keeping(awake(seed), Reach::Light, POLICY);
         let fakes = [sim.fake(LISTED), sim.fake_v6(LISTED)];
         sim.world.loss = [0, 25, 60][dice.below(3)];
         let mut sent = Vec::new();

@@ -1,6 +1,7 @@
 //! Corners of TCP, in Light and in Deep, over IPv4 and IPv6: by segments written by hand.
 
 use crate::harness::*;
+use muzzle::engine::Reach;
 use muzzle::limits;
 use smoltcp::wire::TcpControl;
 use std::net::{IpAddr, SocketAddr};
@@ -23,16 +24,20 @@ fn v6() -> IpAddr {
     SERVER_V6.parse().unwrap()
 }
 
-/// The same world in Light at a fake address, and in Deep at a bare one of each family.
+/// The same world in Light at a fake address, and in Deep at a bare one of each family; each where
+/// quiet connections keep their buffers, and where all of them are parked.
 fn worlds(script: &Script) -> Vec<(Sim, SocketAddr)> {
-    let mut light = Sim::new(POLICY);
-    light.world.serve((SERVER, PORT), script.clone());
-    let (v4, v6) = (light.fake(LISTED), v6());
-    let mut all = vec![(light, SocketAddr::new(v4, PORT))];
-    for addr in [SERVER.into(), v6] {
-        let mut deep = Sim::deep(POLICY);
-        deep.world.serve((addr, PORT), script.clone());
-        all.push((deep, (addr, PORT).into()));
+    let mut all = Vec::new();
+    for awake in [limits::AWAKE, 0] {
+        let mut light = Sim::keeping(awake, Reach::Light, POLICY);
+        light.world.serve((SERVER, PORT), script.clone());
+        let v4 = light.fake(LISTED);
+        all.push((light, SocketAddr::new(v4, PORT)));
+        for addr in [SERVER.into(), v6()] {
+            let mut deep = Sim::keeping(awake, Reach::Deep, POLICY);
+            deep.world.serve((addr, PORT), script.clone());
+            all.push((deep, (addr, PORT).into()));
+        }
     }
     all
 }

@@ -18,6 +18,7 @@ mod names;
 mod nat;
 mod network;
 mod owners;
+mod parked;
 mod quic;
 mod resolver;
 mod streams;

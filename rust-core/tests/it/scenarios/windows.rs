@@ -59,37 +59,6 @@ fn an_upload_alone_is_offered_its_whole_buffer() {
 }
 
 #[test]
-fn flows_that_begin_when_much_is_touched_get_small_buffers() {
-    let (small, large) = (limits::SMALL_BUFFER as i32, limits::TCP_BUFFER as i32);
-    let widest = |sim: &mut Sim| {
-        let app = uploads(sim, 1, 3_000_000, 9000)[0];
-        let (local, mut widest) = (sim.clients[app].local, 0);
-        while !sim.clients[app].is_over() {
-            sim.run(100);
-            widest = widest.max(sim.offers.open(local));
-        }
-        widest
-    };
-    let mut sim = Sim::with(Script::default());
-    // Each fills its receive buffer once, and stays.
-    let many = limits::TOUCHED / limits::TCP_BUFFER;
-    let apps = uploads(&mut sim, many, limits::TCP_BUFFER, 9000);
-    for app in &apps {
-        sim.clients[*app].finish = false;
-    }
-    sim.run(SECOND);
-    assert!((1..=small).contains(&widest(&mut sim)));
-    assert_eq!(sim.engine.flow_count(), many);
-    for app in apps {
-        sim.clients[app].finish = true;
-    }
-    sim.run(SECOND);
-    assert_eq!(sim.engine.flow_count(), 0);
-    assert!((large - 8..=large).contains(&widest(&mut sim)));
-    sim.assert_clean();
-}
-
-#[test]
 fn a_server_that_reads_nothing_for_long_gets_the_rest_when_it_does() {
     let mut sim = Sim::with(Script { window: 50_000, read_us: 20 * SECOND, ..Script::default() });
     uploads(&mut sim, 3, 1_000_000, 9000);

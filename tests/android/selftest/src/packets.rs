@@ -6,6 +6,7 @@ use crate::store;
 use muzzle::engine::{Config, Engine, Reach, Rules};
 use muzzle::event::{Protocol, State, Verdict};
 use muzzle::io::{Bypass, DataPlane, Owners, Parts};
+use muzzle::limits;
 use muzzle::policy::Policy;
 use muzzle::signatures::HostTable;
 use muzzle::store::{Config as StoreConfig, Filter, Reader, Writer};
@@ -56,7 +57,8 @@ pub(crate) fn all(folder: &Path, data: &Path) -> String {
         table: Arc::new(HostTable::builtin().clone()),
         policy: Policy::parse(POLICY).unwrap(),
     };
-    let config = Config { reach: Reach::Light, resolvers: vec![upstream], seed: [1, 2] };
+    let resolvers = vec![upstream];
+    let config = Config { reach: Reach::Light, resolvers, seed: [1, 2], awake: limits::AWAKE };
     let (plane, control) = DataPlane::new(Parts {
         tun: ours.into(),
         engine: Engine::new(config, rules),
