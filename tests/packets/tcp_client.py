@@ -5,6 +5,7 @@ It runs as an app of the phone and uses only the standard library.
 
 import hashlib
 import json
+import random
 import resource
 import socket
 import sys
@@ -212,8 +213,28 @@ def hoard(host, port, count):
     return {"echoed": echoed, "alive": alive}
 
 
+def resume(host, port, count):
+    """Holds connections that say nothing, then echoes much on each, in another order."""
+    kept = [connect(host, port) for _ in range(int(count))]
+    for sock in kept:
+        sock.sendall(b"x")
+        sock.recv(1)
+    time.sleep(0.1)
+    wrong, numbers = [], list(range(len(kept)))
+    random.Random(7).shuffle(numbers)
+    for number in numbers:
+        sock, block, back = kept[number], random.Random(number).randbytes(100_000), b""
+        sock.sendall(block)
+        while len(back) < len(block) and (data := sock.recv(65536)):
+            back += data
+        sock.shutdown(socket.SHUT_WR)
+        if back != block or sock.recv(1):
+            wrong.append(number)
+    return {"wrong": wrong}
+
+
 WHAT = [attempt, half_close, after_server_fin, expects_reset, greets, slow_reader, many, raw]
-WHAT += [datagrams, fling, held, held_datagrams, hoard]
+WHAT += [datagrams, fling, held, held_datagrams, hoard, resume]
 
 if __name__ == "__main__":
     action = {function.__name__: function for function in WHAT}[sys.argv[1]]

@@ -110,6 +110,11 @@ def test_a_hundred_flows_at_once_keep_apart(clean: Lab) -> None:
     assert done == {"wrong": []}
 
 
+def test_more_quiet_connections_than_keep_their_buffers_go_on(clean: Lab) -> None:
+    done = tcp(clean, RECORDED, "resume", HOST, str(odd.ECHOES), "400")
+    assert done == {"wrong": []}
+
+
 def test_datagrams_pass_both_ways_also_empty_ones(clean: Lab) -> None:
     done = tcp(clean, RECORDED, "datagrams", HOST, str(odd.ECHOES), "10", "0", "1", "1400", "10")
     assert done == {"back": [10, 0, 1, 1400, 10], "error": None}

@@ -150,3 +150,117 @@ impl Inbox {
 pub(super) fn may_wait(conn: &Conn, len: usize) -> bool {
     conn.proto == Proto::Udp && conn.packet(len) <= limits::UNCUT
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::Bypass;
+    use crate::wire::Unreachable;
+    use std::net::UdpSocket;
+
+    const TOKEN: Token = Token { index: 3, generation: 9 };
+    const HOSTS: [&str; 2] = ["127.0.0.1:0", "[::1]:0"];
+
+    fn conn(host: &str, to: Option<&UdpSocket>) -> (Conn, SocketAddr) {
+        let socket = UdpSocket::bind(host).unwrap();
+        let addr = socket.local_addr().unwrap();
+        if let Some(to) = to {
+            socket.connect(to.local_addr().unwrap()).unwrap();
+        }
+        socket.set_nonblocking(true).unwrap();
+        sys::keep_complaints(&socket.try_clone().unwrap().into(), addr.is_ipv4());
+        (Conn::new(TOKEN, Proto::Udp, addr.is_ipv4(), socket.into()), addr)
+    }
+
+    fn peer(host: &str) -> UdpSocket {
+        let socket = UdpSocket::bind(host).unwrap();
+        socket.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+        socket
+    }
+
+    /// Sends datagrams of these sizes, each to the peer of that number, and sees that they come.
+    fn send(conn: &mut Conn, named: bool, peers: &[UdpSocket], sizes: &[(usize, usize)]) {
+        let (opener, mut outbox, mut lost) =
+            (Opener::new(Bypass::Anyway), Outbox::default(), vec![]);
+        let bytes = |n: usize, size: usize| vec![n as u8; size];
+        for (n, (size, to)) in sizes.iter().enumerate() {
+            assert!(outbox.has_room(TOKEN, *size) && may_wait(conn, *size));
+            let to = named.then(|| peers[*to].local_addr().unwrap());
+            outbox.push(TOKEN, &bytes(n, *size), to);
+        }
+        outbox.send(conn, &opener, &mut lost);
+        assert!(lost.is_empty() && outbox.token().is_none(), "{lost:?}");
+        let mut into = [0; 2000];
+        for (n, (size, to)) in sizes.iter().enumerate() {
+            let len = peers[*to].recv(&mut into).unwrap();
+            assert!(into[..len] == bytes(n, *size), "{n}: {len} of {size}");
+        }
+    }
+
+    #[test]
+    fn datagrams_keep_their_edges_and_their_order_however_they_leave() {
+        let even: Vec<_> = (0..DATAGRAM_BATCH).map(|_| (1200, 0)).collect();
+        let mixed = [(100, 0), (100, 0), (0, 0), (1, 0), (1400, 0), (100, 0), (50, 0)];
+        let short_end = [(64, 0), (64, 0), (10, 0)];
+        for host in HOSTS {
+            for segments in [true, false] {
+                let to = [peer(host)];
+                let (mut conn, _) = conn(host, Some(&to[0]));
+                conn.segments &= segments;
+                for sizes in [&even[..], &mixed, &short_end, &[(7, 0)], &[(0, 0), (0, 0)]] {
+                    send(&mut conn, false, &to, sizes);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_socket_sends_to_many_in_one_batch() {
+        for host in HOSTS {
+            let peers = [peer(host), peer(host), peer(host)];
+            let (mut conn, _) = conn(host, None);
+            let sizes: Vec<_> = (0..30).map(|n| (200, n % 3)).collect();
+            send(&mut conn, true, &peers, &sizes);
+            send(&mut conn, true, &peers, &[(300, 1), (300, 1), (300, 1)]);
+        }
+    }
+
+    #[test]
+    fn what_waits_comes_in_order_with_whose_it_is_and_then_nothing() {
+        for host in HOSTS {
+            let (conn, addr) = conn(host, None);
+            let peers = [peer(host), peer(host)];
+            for n in 0..100 {
+                let sent = peers[n % 2].send_to(&vec![n as u8; n * 10], addr);
+                assert_eq!(sent.unwrap(), n * 10);
+            }
+            let (mut inbox, mut into) = (Inbox::default(), vec![0; PACKET]);
+            for n in 0..100 {
+                let head = inbox.next(&conn, &mut into).unwrap();
+                assert_eq!(head.from, Some(peers[n % 2].local_addr().unwrap()));
+                assert!(into[..head.len] == vec![n as u8; n * 10], "{n}");
+            }
+            assert_eq!(inbox.next(&conn, &mut into).err(), Some(Errno::AGAIN));
+        }
+    }
+
+    #[test]
+    fn a_closed_port_in_a_batch_is_told_and_the_others_get_theirs() {
+        for host in HOSTS {
+            let open = peer(host);
+            let closed = UdpSocket::bind(host).unwrap().local_addr().unwrap();
+            let (mut conn, _) = conn(host, None);
+            let (opener, mut outbox) = (Opener::new(Bypass::Anyway), Outbox::default());
+            for _ in 0..3 {
+                outbox.push(TOKEN, b"x", Some(closed));
+                outbox.push(TOKEN, b"yy", Some(open.local_addr().unwrap()));
+            }
+            outbox.send(&mut conn, &opener, &mut Vec::new());
+            for _ in 0..3 {
+                assert_eq!(open.recv(&mut [0; 9]).unwrap(), 2);
+            }
+            let told = sys::take_complaint(&conn.fd).expect("the network's word");
+            assert_eq!((told.to, told.why), (closed, Unreachable::Port));
+        }
+    }
+}

@@ -80,6 +80,11 @@ pub(super) struct Conn {
 }
 
 impl Conn {
+    pub(super) fn new(token: Token, proto: Proto, ipv4: bool, fd: OwnedFd) -> Self {
+        let segments = proto == Proto::Udp && super::sys::knows_segments(&fd);
+        Self { token, proto, ipv4, cuts: true, segments, fd }
+    }
+
     /// Length of the packet around so many bytes.
     pub(super) fn packet(&self, len: usize) -> usize {
         len + if self.ipv4 { wire::DATAGRAM_V4 } else { wire::DATAGRAM_V6 }
@@ -164,7 +169,7 @@ pub(super) struct Opener {
 }
 
 impl Opener {
-    fn new(bypass: Bypass) -> Self {
+    pub(super) fn new(bypass: Bypass) -> Self {
         let limit = rustix::process::getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let ours = limit.saturating_sub(limits::RESERVED_DESCRIPTORS).max(limit / 2);
         Self { bypass, first_reserved: RawFd::try_from(ours).unwrap_or(RawFd::MAX) }
@@ -344,8 +349,7 @@ impl World {
         if self.conns.len() <= index {
             self.conns.resize_with(index + 1, || None);
         }
-        let segments = proto == Proto::Udp && super::sys::knows_segments(&fd);
-        self.conns[index] = Some(Conn { token, proto, ipv4, cuts: true, segments, fd });
+        self.conns[index] = Some(Conn::new(token, proto, ipv4, fd));
         Ok(())
     }
 
