@@ -16,7 +16,7 @@
 //!
 //! A name's bucket is the first bits of its hash. A bucket ends where the next one begins.
 
-use super::table::{Hash, each_suffix, filter};
+use super::table::{Hash, filter};
 use super::{Category, Listing, Rule};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -80,8 +80,22 @@ pub(super) struct Found {
     /// Where the entry is.
     pub(super) entry: u32,
     pub(super) exact: bool,
-    /// Of the name, without a leading dot.
-    pub(super) length: usize,
+    /// Of the name, without a leading dot; a host has [`super::list::HOST`] bytes at most.
+    pub(super) length: u8,
+}
+
+/// What a walk over a host's suffixes has found so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Walk {
+    best: Option<Found>,
+    excepted: bool,
+}
+
+impl Walk {
+    /// The entry that speaks about the host; none where an exception does.
+    pub(super) fn found(self) -> Option<Found> {
+        self.best.filter(|_| !self.excepted)
+    }
 }
 
 impl Imported {
@@ -121,24 +135,18 @@ impl Imported {
     }
 
     /// The entry that speaks about a host; none where an exception does.
+    #[cfg(test)]
     pub(super) fn lookup(&self, name: &[u8]) -> Option<Found> {
-        let (mut best, mut excepted) = (None, false);
-        each_suffix(SEED, name, |hash, suffix, whole| {
-            self.probe(hash, suffix, whole, &mut best, &mut excepted);
+        let mut walk = Walk::default();
+        super::table::each_suffix(SEED, name, |hash, suffix, whole| {
+            self.probe(hash, suffix, whole, &mut walk);
         });
-        best.filter(|_| !excepted)
+        walk.found()
     }
 
-    /// Offers every entry of one name.
+    /// Offers every entry of one name, by its hash under [`SEED`].
     #[inline]
-    fn probe(
-        &self,
-        hash: u64,
-        name: &[u8],
-        whole: bool,
-        best: &mut Option<Found>,
-        excepted: &mut bool,
-    ) {
+    pub(super) fn probe(&self, hash: u64, name: &[u8], whole: bool, walk: &mut Walk) {
         let at = self.buckets_at + (hash >> self.shift) as usize * BUCKET;
         let Some(content) = self.bytes.get(at..).and_then(|bytes| bytes.first_chunk()) else {
             return;
@@ -146,7 +154,7 @@ impl Imported {
         let content = u64::from_le_bytes(*content);
         let wanted = filter(hash);
         if (content >> 32) as u32 & wanted == wanted {
-            self.compare(at, content as u32, (name, whole), best, excepted);
+            self.compare(at, content as u32, (name, whole), walk);
         }
     }
 
@@ -156,8 +164,7 @@ impl Imported {
         bucket_at: usize,
         start: u32,
         (name, whole): (&[u8], bool),
-        best: &mut Option<Found>,
-        excepted: &mut bool,
+        walk: &mut Walk,
     ) -> Option<()> {
         let next = bucket_at + BUCKET;
         let end = if next < self.entries_at {
@@ -175,10 +182,10 @@ impl Imported {
             let exact = pattern.len() == name.len();
             let fits = if exact { whole } else { pattern.len() == name.len() + 1 };
             if fits && pattern.ends_with(name) {
-                *excepted |= exception;
-                let found = Found { entry: at, exact, length: name.len() };
-                if best.is_none_or(|b| (exact, name.len()) >= (b.exact, b.length)) {
-                    *best = Some(found);
+                walk.excepted |= exception;
+                let found = Found { entry: at, exact, length: u8::try_from(name.len()).ok()? };
+                if walk.best.is_none_or(|b| (exact, found.length) >= (b.exact, b.length)) {
+                    walk.best = Some(found);
                 }
             }
             at += 1 + entry.len() as u32;

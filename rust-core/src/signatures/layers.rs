@@ -4,8 +4,8 @@
 //! owner switched off are passed over, so that what others say of the same host counts.
 
 use super::compile::compile;
-use super::imported::Imported;
-use super::table::RuleTable;
+use super::imported::{Imported, SEED, Walk};
+use super::table::{Hit, RuleTable, each_suffix};
 use super::{Rule, RuleId, TableError};
 use crate::limits;
 use std::borrow::Cow;
@@ -57,22 +57,44 @@ impl HostTable {
     /// The same where lists of these names are switched off.
     pub fn lookup_without(&self, host: &str, off: &[String]) -> Option<RuleId> {
         let name = host.as_bytes();
-        let own = self.rules.find(name, off);
-        if self.imported.is_empty() || own.is_some_and(|hit| hit.never) {
-            return own.map(|hit| RuleId(hit.rule));
+        if self.imported.is_empty() {
+            return self.rules.find(name, off).map(|hit| RuleId(hit.rule));
+        }
+        let (own, walks) = self.walk(name, off);
+        if let Some(hit) = own.filter(|hit| hit.never) {
+            return Some(RuleId(hit.rule));
         }
         let mut best = own.map(|hit| (hit.exact, hit.length, hit.rule));
-        for (layer, list) in (1..).zip(&self.imported) {
+        for (layer, (list, walk)) in (1..).zip(self.imported.iter().zip(walks)) {
+            let Some(found) = walk.found() else { continue };
             if off.iter().any(|name| name == list.name()) {
                 continue;
             }
-            let Some(found) = list.lookup(name) else { continue };
-            let rank = (found.exact, found.length);
+            let rank = (found.exact, usize::from(found.length));
             if best.is_none_or(|(exact, length, _)| rank >= (exact, length)) {
-                best = Some((found.exact, found.length, layer << NUMBER | found.entry));
+                best = Some((rank.0, rank.1, layer << NUMBER | found.entry));
             }
         }
         best.map(|(_, _, rule)| RuleId(rule))
+    }
+
+    /// Goes over a host's suffixes, once for the rules and the lists where one hash serves both.
+    fn walk(&self, name: &[u8], off: &[String]) -> (Option<Hit>, [Walk; limits::LISTS]) {
+        let mut walks = [Walk::default(); limits::LISTS];
+        let mut own = None;
+        let shared = self.rules.seed() == SEED;
+        each_suffix(SEED, name, |hash, suffix, whole| {
+            if shared {
+                self.rules.probe(hash, (suffix, whole), off, &mut own);
+            }
+            for (list, walk) in self.imported.iter().zip(&mut walks) {
+                list.probe(hash, suffix, whole, walk);
+            }
+        });
+        if !shared {
+            own = self.rules.find(name, off);
+        }
+        (own, walks)
     }
 
     /// The rule that speaks about an address. Imported lists have none.

@@ -102,24 +102,28 @@ impl RuleTable {
     /// A rule that is never blocked beats the others; then an exact one beats a suffix, and a
     /// longer suffix a shorter one. Costs one probe a label and allocates nothing.
     pub(super) fn find(&self, name: &[u8], off: &[String]) -> Option<Hit> {
-        let bytes: &[u8] = &self.bytes;
         let mut best = None;
         each_suffix(self.seed, name, |hash, suffix, whole| {
-            self.probe(bytes, hash, (suffix, whole), off, &mut best);
+            self.probe(hash, (suffix, whole), off, &mut best);
         });
         best
     }
 
+    /// What hashes of names begin with.
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// Offers every rule of one name to `best`. `whole`: the name is the host and no suffix of it.
     #[inline]
-    fn probe(
+    pub(super) fn probe(
         &self,
-        bytes: &[u8],
         hash: u64,
         (name, whole): (&[u8], bool),
         off: &[String],
         best: &mut Option<Hit>,
     ) {
+        let bytes: &[u8] = &self.bytes;
         let at = HEAD + (bucket(hash) & self.mask) * BUCKET;
         let Some(content) = bytes.get(at..).and_then(|b| b.first_chunk()) else { return };
         let content = u64::from_le_bytes(*content);
