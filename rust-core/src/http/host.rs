@@ -31,9 +31,11 @@ impl HeadReader {
             return Addressed::NotHttp;
         }
         let head = &bytes[..bytes.len().min(limits::HTTP_HEAD)];
+        let full = head.len() == limits::HTTP_HEAD;
         let new = head.get(self.searched..).unwrap_or_default();
         if new.windows(2).any(|pair| pair == b"\n\n" || pair == b"\n\r") {
-            return read(head);
+            // The last byte of a pair of line ends may be missing.
+            return read(head).unwrap_or(if full { Addressed::NotHttp } else { Addressed::More });
         }
         if !self.begun && new.contains(&b'\n') {
             self.begun = may_begin(head);
@@ -43,16 +45,18 @@ impl HeadReader {
         }
         // A pair may begin with the last byte.
         self.searched = head.len().saturating_sub(1);
-        if head.len() == limits::HTTP_HEAD { Addressed::NotHttp } else { Addressed::More }
+        if full { Addressed::NotHttp } else { Addressed::More }
     }
 }
 
-/// Reads a head that is whole.
-fn read(head: &[u8]) -> Addressed {
+/// Reads a head; `None` where it is not whole after all.
+fn read(head: &[u8]) -> Option<Addressed> {
     let mut lines = [httparse::EMPTY_HEADER; limits::HTTP_HEADERS];
     let mut parsed = httparse::Request::new(&mut lines);
-    if !parsed.parse(head).is_ok_and(|status| status.is_complete()) {
-        return Addressed::NotHttp;
+    match parsed.parse(head) {
+        Ok(status) if status.is_complete() => {}
+        Ok(_) => return None,
+        Err(_) => return Some(Addressed::NotHttp),
     }
     let absolute = parsed.path.and_then(|path| path.split_once("://"));
     let host = match absolute {
@@ -65,7 +69,7 @@ fn read(head: &[u8]) -> Addressed {
             .map(|line| String::from_utf8_lossy(line.value).into_owned())
             .unwrap_or_default(),
     };
-    Addressed::To(bare(&host))
+    Some(Addressed::To(bare(&host)))
 }
 
 /// Whether a head that is not whole may become one: its first line, once it is there, ends with a
@@ -125,7 +129,7 @@ mod tests {
     fn the_host_is_known_when_the_head_is_whole() {
         let bytes = b"POST /sa HTTP/1.1\r\nA: b\r\nhOsT: SA.Example.:8080 \r\n\r\nbody";
         let whole = bytes.len() - 4;
-        for end in 0..whole - 1 {
+        for end in 0..whole {
             assert_eq!(addressed(&bytes[..end]), Addressed::More, "{end}");
         }
         assert_eq!(addressed(bytes), to("sa.example"));
