@@ -1,5 +1,5 @@
 """Checks `*.expected.jsonl` of the recorded requests, and of those synthetic ones whose content Python
-can read alone, without Muzzle: SLS (LZ4 and Zstandard apart), Mixpanel and OneTrack.
+can read alone, without Muzzle: SLS, Mixpanel and OneTrack. Needs `lz4` and `zstandard` of PyPI for SLS.
 
 Compared: the number and order of events, their names, and each field's path and value. Kinds are a
 matter of judgement and were read by eye.
