@@ -17,6 +17,7 @@ from pathlib import Path
 # The first time that a zip can tell.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 PAGE = 16 * 1024
+SERVERS = Path(__file__).resolve().parents[2] / "signatures/servers.bin"
 STORED = ("resources.arsc", ".so", ".png", ".webp")
 LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 
@@ -31,6 +32,7 @@ def parts(resources: Path, dex: Path, assets: Path, libraries: Path, abis: list[
     for file in assets.rglob("*"):
         if file.is_file():
             found[f"assets/{file.relative_to(assets).as_posix()}"] = file.read_bytes()
+    found["assets/servers.bin"] = SERVERS.read_bytes()
     for abi in abis:
         found[f"lib/{abi}/libmuzzle.so"] = (libraries / abi / "libmuzzle.so").read_bytes()
     return found

@@ -8,6 +8,7 @@ import app.muzzle.core.CoreException
 import app.muzzle.core.LogFiles
 import app.muzzle.core.NativeCore
 import app.muzzle.core.OpenConfig
+import app.muzzle.core.ServerTable
 import app.muzzle.core.Work
 import app.muzzle.service.Protection
 import app.muzzle.service.ServiceProtection
@@ -93,6 +94,7 @@ open class Graph(
                 settings.now.retentionDays,
                 settings.now.maxBytes,
                 debug = false,
+                servers = ServerTable.file(app)?.path,
             ),
             upcalls,
         )

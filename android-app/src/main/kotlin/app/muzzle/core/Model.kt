@@ -50,9 +50,12 @@ data class OpenConfig(
     val retentionDays: Int,
     val maxBytes: Long,
     val debug: Boolean,
+    /** A file of [ServerTable]. */
+    val servers: String? = null,
 ) {
     fun json(): JSONObject =
         JSONObject()
+            .putOpt("servers", servers?.let { JSONObject().put("path", it) })
             .put("db", db)
             .put("cache", cache)
             .put("api", api)
