@@ -24,7 +24,8 @@ class WholeEvent private constructor(
     val fields = json.list("fields") { field(it) }
     val address = server.text("addr")?.let { addr -> server.int("port")?.let { "$addr, $it" } ?: addr }
     val country = server.text("country")
-    val operator = listOfNotNull(server.text("operator"), server.int("asn")?.let { "AS$it" }).joinToString(", ")
+    val operator = server.text("operator")
+    val network = server.int("asn")?.let { "AS$it" }
     val reason: String = why.optString("code")
     val rule = why.text("rule")
     val list = why.text("list")

@@ -124,8 +124,8 @@ class EventActivity : ScreenActivity() {
     ) = details.section(R.string.where_to) {
         fact(R.string.host, event.row.host)
         fact(R.string.address, event.address)
-        fact(R.string.country, event.country?.let { countryWord(this@EventActivity, it) })
-        fact(R.string.operator, event.operator)
+        fact(R.string.place, placeWords(this@EventActivity, event.country, event.operator))
+        fact(R.string.network, event.network)
         fact(R.string.bytes, event.bytes?.let { getString(R.string.bytes_up_down, it.first, it.second) })
         event.row.host?.let { host -> button(R.string.about_host) { startActivity(HostActivity.of(this@EventActivity, host)) } }
     }

@@ -61,8 +61,7 @@ class HostLine(
             host.decision?.let { screen.getString(it.verdict.sentence) },
             countWords(screen, host.counts),
             screen.getString(R.string.last_seen, screen.times.ago(host.last)),
-            host.server?.country?.let { countryWord(screen, it) },
-            host.server?.operator,
+            host.server?.let { placeWords(screen, it.country, it.operator) },
         ).joinToString(" · ")
 }
 

@@ -152,6 +152,17 @@ fun countryWord(
         code
     }
 
+/** Such as "Singapore, Alibaba"; null where neither is known. */
+fun placeWords(
+    context: Context,
+    country: String?,
+    operator: String?,
+): String? =
+    listOfNotNull(country?.let { countryWord(context, it) }, operator)
+        .filter { it.isNotEmpty() }
+        .joinToString(", ")
+        .ifEmpty { null }
+
 /** Such as "imei" and "IMEI, hashed". */
 fun identifierWord(
     context: Context,
