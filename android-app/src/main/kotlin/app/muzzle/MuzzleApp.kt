@@ -13,9 +13,11 @@ import app.muzzle.core.Work
 import app.muzzle.service.Protection
 import app.muzzle.service.ServiceProtection
 import app.muzzle.service.SystemUpcalls
+import app.muzzle.settings.PolicyWarnings
 import app.muzzle.settings.SettingsStore
 import java.io.File
 import java.time.Clock
+import java.util.concurrent.Executor
 
 /** The process. Holds the one [Graph]. */
 class MuzzleApp : Application() {
@@ -35,7 +37,11 @@ open class Graph(
 ) {
     open val clock: Clock = Clock.systemDefaultZone()
     open val work by lazy { Work() }
+
+    /** Runs what waits for events: a thread for each screen that shows them. */
+    open val watching = Executor { Thread(it, "watch").apply { isDaemon = true }.start() }
     open val settings by lazy { SettingsStore(File(app.filesDir, "settings.json")) }
+    val warnings = PolicyWarnings()
     open val apps by lazy { InstalledApps(app.packageManager, app.packageName) }
     open val upcalls: NativeCore.Upcalls by lazy { SystemUpcalls(app) { guard.coreEnded() } }
 

@@ -17,6 +17,10 @@ import java.io.File
 import java.time.Clock
 import java.time.Instant
 import java.time.ZoneOffset
+import java.util.concurrent.CopyOnWriteArrayList
+import java.util.concurrent.Executor
+import java.util.concurrent.Executors
+import java.util.concurrent.atomic.AtomicInteger
 
 /**
  * The app's parts for a test: the real core over a copy of the synthetic week, a clock that stands on
@@ -25,12 +29,27 @@ import java.time.ZoneOffset
 class TestGraph(
     private val app: Application,
     seeded: Boolean = true,
-    override val work: Work = Work(background = { it.run() }, main = { it.run() }),
+    work: Work? = null,
+    /** Screens that show events watch for new ones, as on a phone. */
+    live: Boolean = false,
+    /** Work is done on threads of its own, as on a phone. */
+    threads: Boolean = false,
     /** Changes the copy of the synthetic week before the core opens it. */
     private val prepare: (File) -> Unit = {},
 ) : Graph(app),
     AutoCloseable {
     override val clock: Clock = Clock.fixed(NOW, ZoneOffset.UTC)
+    private val pending = AtomicInteger()
+    private val pool = Executors.newFixedThreadPool(2) { Thread(it, "work").apply { isDaemon = true } }
+    override val work: Work =
+        work ?: if (threads) Work(background = ::inBackground) else Work(background = { it.run() }, main = { it.run() })
+
+    /** Work is under way. */
+    val busy get() = pending.get() > 0
+
+    /** Those that watch or have watched for events. */
+    val watches = CopyOnWriteArrayList<Thread>()
+    override val watching = Executor { job -> if (live) watches += Thread(job, "watch").apply { isDaemon = true }.also { it.start() } }
     override val upcalls =
         object : NativeCore.Upcalls {
             override fun connectionOwner(
@@ -56,6 +75,17 @@ class TestGraph(
         ShadowVpnService.setPrepareResult(null)
         shadowOf(app).grantPermissions(Manifest.permission.POST_NOTIFICATIONS)
         APPS.forEach { (name, uid, label) -> install(name, uid, label) }
+    }
+
+    private fun inBackground(job: Runnable) {
+        pending.incrementAndGet()
+        pool.execute {
+            try {
+                job.run()
+            } finally {
+                pending.decrementAndGet()
+            }
+        }
     }
 
     private fun install(

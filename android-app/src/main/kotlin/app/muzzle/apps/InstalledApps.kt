@@ -3,6 +3,7 @@ package app.muzzle.apps
 import android.content.pm.ApplicationInfo
 import android.content.pm.PackageManager
 import android.graphics.drawable.Drawable
+import android.os.StrictMode
 
 /** An app on the phone. */
 data class InstalledApp(
@@ -31,7 +32,7 @@ class InstalledApps(
     private val own: String,
 ) {
     fun all(): List<InstalledApp> =
-        packages
+        asked()
             .getInstalledApplications(0)
             .filter { it.packageName != own }
             .map(::describe)
@@ -39,7 +40,7 @@ class InstalledApps(
 
     fun find(packageName: String): InstalledApp? =
         try {
-            describe(packages.getApplicationInfo(packageName, 0))
+            describe(asked().getApplicationInfo(packageName, 0))
         } catch (_: PackageManager.NameNotFoundException) {
             null
         }
@@ -47,10 +48,15 @@ class InstalledApps(
     /** Null where it is not installed. */
     fun icon(packageName: String): Drawable? =
         try {
-            packages.getApplicationIcon(packageName)
+            asked().getApplicationIcon(packageName)
         } catch (_: PackageManager.NameNotFoundException) {
             null
         }
+
+    private fun asked(): PackageManager {
+        StrictMode.noteSlowCall("packages")
+        return packages
+    }
 
     fun uids(packageName: String): List<Int> = listOfNotNull(find(packageName)?.uid)
 

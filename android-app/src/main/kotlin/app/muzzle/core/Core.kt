@@ -1,5 +1,6 @@
 package app.muzzle.core
 
+import android.os.StrictMode
 import org.json.JSONArray
 import org.json.JSONObject
 
@@ -9,11 +10,15 @@ import org.json.JSONObject
  */
 class Core(private val handle: Long) : AutoCloseable {
     /** good, full, read-only, locked, corrupt, failed or closed. */
-    fun storeState(): String = JSONObject(NativeCore.snapshot(handle)).optJSONObject("store")?.optString("state") ?: ""
+    fun storeState(): String = snapshot().optJSONObject("store")?.optString("state") ?: ""
 
-    fun setPolicy(policy: JSONObject) {
-        NativeCore.setPolicy(handle, policy.versioned().toString())
-    }
+    fun plane(): Plane = Plane.of(snapshot().getJSONObject("plane"))
+
+    private fun snapshot(): JSONObject = slow { JSONObject(NativeCore.snapshot(handle)) }
+
+    /** What the owner should know about these choices. */
+    fun setPolicy(policy: JSONObject): List<Warning> =
+        JSONObject(NativeCore.setPolicy(handle, policy.versioned().toString())).list("warnings", Warning::of)
 
     /** The descriptor belongs to the core from here on. */
     fun attachTun(
@@ -35,17 +40,28 @@ class Core(private val handle: Long) : AutoCloseable {
     fun networkChanged(resolvers: List<String>) =
         NativeCore.onNetworkChanged(handle, JSONObject().put("resolvers", JSONArray(resolvers)).versioned().toString())
 
-    /** Newest first; [beforeId] is the last row of the page before. */
+    /** Newest first, where [beforeId] is the last row of the page before; oldest first where [afterId] is the newest known. */
     fun events(
         filter: Filter = Filter(),
         beforeId: Long? = null,
+        afterId: Long? = null,
         limit: Int = PAGE,
     ): List<EventRow> =
         query("events") {
             put("filter", filter.json())
             putOpt("before_id", beforeId)
+            putOpt("after_id", afterId)
             put("limit", limit)
         }.list("rows", EventRow::of)
+
+    /** The id of the newest event, or 0. */
+    fun lastId(): Long = snapshot().optLong("last_id")
+
+    /** Waits until there are events after [afterId], or [timeoutMs] are over. Gives the id to go on from. */
+    fun awaitEvents(
+        afterId: Long,
+        timeoutMs: Int,
+    ): Long = slow { JSONObject(NativeCore.nextEvents(handle, afterId, PAGE, timeoutMs)).getLong("last") }
 
     /** The whole event in the form of docs/events.md. */
     fun event(id: Long): JSONObject? = query("event") { put("id", id) }.optJSONObject("event")
@@ -132,11 +148,13 @@ class Core(private val handle: Long) : AutoCloseable {
         request: ExportRequest,
         progress: NativeCore.Progress?,
     ): ExportSize =
-        ExportSize.of(
-            JSONObject(
-                NativeCore.export(handle, fd, JSONObject().also(request::into).versioned().toString(), progress),
-            ),
-        )
+        slow {
+            ExportSize.of(
+                JSONObject(
+                    NativeCore.export(handle, fd, JSONObject().also(request::into).versioned().toString(), progress),
+                ),
+            )
+        }
 
     fun flush() = command("flush") {}
 
@@ -160,28 +178,32 @@ class Core(private val handle: Long) : AutoCloseable {
         name: String,
         fill: JSONObject.() -> Unit,
     ): JSONObject =
-        JSONObject(
-            NativeCore.query(
-                handle,
-                JSONObject()
-                    .put("q", name)
-                    .apply(fill)
-                    .versioned()
-                    .toString(),
-            ),
-        )
+        slow {
+            JSONObject(
+                NativeCore.query(
+                    handle,
+                    JSONObject()
+                        .put("q", name)
+                        .apply(fill)
+                        .versioned()
+                        .toString(),
+                ),
+            )
+        }
 
     private fun command(
         name: String,
         fill: JSONObject.() -> Unit,
-    ) = NativeCore.command(
-        handle,
-        JSONObject()
-            .put("do", name)
-            .apply(fill)
-            .versioned()
-            .toString(),
-    )
+    ) = slow {
+        NativeCore.command(
+            handle,
+            JSONObject()
+                .put("do", name)
+                .apply(fill)
+                .versioned()
+                .toString(),
+        )
+    }
 
     companion object {
         /** Rows of one page. */
@@ -191,8 +213,14 @@ class Core(private val handle: Long) : AutoCloseable {
         fun open(
             config: OpenConfig,
             upcalls: NativeCore.Upcalls,
-        ): Core = Core(NativeCore.open(config.json().versioned().toString(), upcalls))
+        ): Core = slow { Core(NativeCore.open(config.json().versioned().toString(), upcalls)) }
     }
+}
+
+/** Waits for the disk: StrictMode is told, as it does not see what native code does. */
+private inline fun <T> slow(work: () -> T): T {
+    StrictMode.noteSlowCall("core")
+    return work()
 }
 
 private fun JSONObject.versioned(): JSONObject = put("v", 1)

@@ -413,6 +413,49 @@ data class StoreFacts(
     }
 }
 
+/** How the data plane is; counters start anew with each TUN and are missing without one. */
+data class Plane(
+    val state: String,
+    val error: String?,
+    /** In the core's own words, in its order. */
+    val counters: Map<String, Long>,
+    val drops: Map<String, Long>,
+) {
+    companion object {
+        private val COUNTERS = listOf("flows", "packets_in", "questions", "answered", "blocked")
+
+        fun of(json: JSONObject): Plane {
+            val drops = json.optJSONObject("drops") ?: JSONObject()
+            return Plane(
+                json.optString("state"),
+                json.text("error"),
+                COUNTERS.filter(json::has).associateWith(json::getLong),
+                drops.keys().asSequence().associateWith(drops::getLong),
+            )
+        }
+    }
+}
+
+/** What the core said about a policy that it took. */
+data class Warning(
+    val code: String,
+    val host: String?,
+    val packageName: String?,
+    val list: String?,
+    val sideEffect: String?,
+) {
+    companion object {
+        fun of(json: JSONObject) =
+            Warning(
+                json.getString("code"),
+                json.text("host"),
+                json.text("package"),
+                json.text("list"),
+                json.text("side_effect"),
+            )
+    }
+}
+
 data class ExportRequest(
     val format: String,
     val redact: Boolean,

@@ -212,7 +212,7 @@ class ServiceProtection(
         core: Core,
         pausedUntil: Long?,
     ) {
-        core.setPolicy(graph.settings.now.copy(pausedUntil = pausedUntil).policy(graph.apps::uids))
+        graph.warnings.told(core.setPolicy(graph.settings.now.copy(pausedUntil = pausedUntil).policy(graph.apps::uids)))
     }
 
     private fun wakeIn(ms: Long) {
@@ -246,5 +246,7 @@ private fun OwnerSettings.choices() =
         apps = apps,
         hosts = hosts,
         categories = categories,
+        listsOff = listsOff,
+        bypass = bypass,
         resolvers = resolvers,
     )

@@ -54,3 +54,19 @@ fun OwnerSettings.withCategory(
     category: String,
     verdict: Verdict?,
 ): OwnerSettings = copy(categories = if (verdict == null) categories - category else categories + (category to verdict))
+
+/** Whether a list counts. */
+fun OwnerSettings.withList(
+    name: String,
+    on: Boolean,
+): OwnerSettings = copy(listsOff = if (on) listsOff - name else listsOff + name)
+
+/** Takes back what one tap on a screen changed. */
+fun OwnerSettings.withChoicesOf(before: OwnerSettings): OwnerSettings =
+    copy(
+        apps = before.apps,
+        hosts = before.hosts,
+        categories = before.categories,
+        listsOff = before.listsOff,
+        bypass = before.bypass,
+    )

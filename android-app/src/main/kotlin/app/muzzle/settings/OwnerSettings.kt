@@ -22,6 +22,23 @@ enum class AppSetting(
     }
 }
 
+/** Which apps may not resolve names past the phone: the words of the policy. */
+enum class Bypass(
+    val code: String,
+) {
+    /** Any app may. */
+    OFF("off"),
+
+    /** Those that have a setting of their own, and it is Block. */
+    LISTED_APPS("listed-apps"),
+    ALL("all"),
+    ;
+
+    companion object {
+        fun of(code: String) = entries.firstOrNull { it.code == code }
+    }
+}
+
 /** What happens to one host, for all apps or for one, for good or until a time. */
 data class HostOverride(
     val host: String,
@@ -42,6 +59,10 @@ data class OwnerSettings(
     val apps: Map<String, AppSetting> = emptyMap(),
     val hosts: List<HostOverride> = emptyList(),
     val categories: Map<String, Verdict> = emptyMap(),
+    /** Names of lists that say nothing. */
+    val listsOff: Set<String> = emptySet(),
+    /** Whose ways past the phone's resolver are refused. */
+    val bypass: Bypass = Bypass.LISTED_APPS,
     /** Upstream resolvers; empty for those of the network. */
     val resolvers: List<String> = emptyList(),
     val retentionDays: Int = 7,
@@ -66,6 +87,8 @@ data class OwnerSettings(
             .put("apps", JSONObject(apps.mapValues { it.value.code }))
             .put("hosts", JSONArray(hosts.map { it.json() }))
             .put("categories", JSONObject(categories.mapValues { it.value.code }))
+            .put("lists_off", JSONArray(listsOff.sorted()))
+            .put("refuse_bypass", bypass.code)
             .put("resolvers", JSONArray(resolvers))
             .put("retention_days", retentionDays)
             .put("max_bytes", maxBytes)
@@ -90,6 +113,8 @@ data class OwnerSettings(
                 apps = json.map("apps") { AppSetting.of(it) },
                 hosts = json.objects("hosts").mapNotNull(::hostOverride),
                 categories = json.map("categories") { Verdict.of(it) },
+                listsOff = json.strings("lists_off").toSet(),
+                bypass = Bypass.of(json.optString("refuse_bypass")) ?: plain.bypass,
                 resolvers = json.strings("resolvers"),
                 retentionDays = json.optInt("retention_days", plain.retentionDays),
                 maxBytes = json.optLong("max_bytes", plain.maxBytes),

@@ -12,8 +12,10 @@ fun OwnerSettings.policy(uids: (String) -> List<Int>): JSONObject =
         .put("v", 1)
         .put("default", default.code)
         .put("when_blocked", if (capture) "capture" else "refuse")
+        .put("refuse_bypass", bypass.code)
         .putOpt("paused_until", pausedUntil)
         .put("categories", JSONObject(categories.mapValues { it.value.code }))
+        .put("lists", JSONObject(listsOff.associateWith { "off" }))
         .put(
             "apps",
             JSONArray(

@@ -1,5 +1,6 @@
 package app.muzzle.settings
 
+import android.os.StrictMode
 import android.util.AtomicFile
 import org.json.JSONException
 import java.io.File
@@ -9,7 +10,8 @@ import java.util.concurrent.CopyOnWriteArrayList
 
 /**
  * Keeps the owner's settings in one file, written whole or not at all. A file that cannot be read is
- * put aside and never overwritten.
+ * put aside and never overwritten. It is read once, by whoever is first: the main thread may, as the first
+ * frame is light or dark by it.
  */
 class SettingsStore(
     private val file: File,
@@ -57,6 +59,7 @@ class SettingsStore(
         }
 
     private fun write(settings: OwnerSettings) {
+        StrictMode.noteSlowCall("settings")
         val out = atomic.startWrite()
         try {
             out.write(settings.json().toString(2).encodeToByteArray())

@@ -101,9 +101,16 @@ class Card(
         text: Int,
         on: Boolean,
         change: (Boolean) -> Unit,
+    ) = switch(screen.getString(title), screen.getString(text), on, change)
+
+    fun switch(
+        title: String,
+        text: String,
+        on: Boolean,
+        change: (Boolean) -> Unit,
     ) {
         val row = Switch(screen)
-        dress(row, screen.getString(title), screen.getString(text))
+        dress(row, title, text)
         row.isChecked = on
         row.setOnClickListener { change(row.isChecked) }
         view.addView(row, LinearLayout.LayoutParams(WIDE, HIGH))

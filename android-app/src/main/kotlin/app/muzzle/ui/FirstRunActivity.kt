@@ -48,7 +48,7 @@ class FirstRunActivity : ScreenActivity() {
         next.setText(if (at == leaves.lastIndex) R.string.turn_on else R.string.first_next)
         next.setOnClickListener { next() }
         view.find<Button>(R.id.first_later).setOnClickListener { done { finish() } }
-        show(view)
+        show(view, top = true)
     }
 
     private fun next() {

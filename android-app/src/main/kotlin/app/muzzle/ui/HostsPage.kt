@@ -1,5 +1,6 @@
 package app.muzzle.ui
 
+import android.content.Intent
 import android.os.Bundle
 import android.view.View
 import android.view.ViewGroup
@@ -80,7 +81,7 @@ class HostsPage(
         load({ graph.core.lists() }) { lists ->
             val names = lists.lists.joinToString(", ") { screen.getString(R.string.list_version, it.name, it.version) }
             val heading = HeadingRow(screen.getString(R.string.lists_in_force, names))
-            adapter.rows = listOf(heading) + lists.categories.filter { it.rules > 0 }.map(::CategoryLine)
+            adapter.rows = listOf(heading, DoorLine()) + lists.categories.filter { it.rules > 0 }.map(::CategoryLine)
         }
 
     private fun loadRules(text: String) =
@@ -132,6 +133,16 @@ class HostsPage(
                     listOf(category.allow to R.string.n_allow, category.never to R.string.n_never)
             val words = parts.filter { it.first > 0 }.map { screen.getString(it.second, number.format(it.first)) }
             return (listOf(hosts) + words).joinToString(" · ")
+        }
+    }
+
+    private inner class DoorLine : Row {
+        override val layout = R.layout.rule_row
+
+        override fun fill(view: View) {
+            view.find<TextView>(R.id.rule_host).setText(R.string.lists_title)
+            view.find<TextView>(R.id.rule_about).setText(R.string.lists_door)
+            view.setOnClickListener { screen.startActivity(Intent(screen, ListsActivity::class.java)) }
         }
     }
 

@@ -10,13 +10,16 @@ import android.view.View
 import android.view.ViewGroup
 import android.widget.Button
 import android.widget.FrameLayout
+import android.widget.ScrollView
 import android.widget.TextView
 import android.widget.Toolbar
 import app.muzzle.R
+import app.muzzle.core.Warning
 import app.muzzle.core.Work
 import app.muzzle.graph
 import app.muzzle.settings.Appearance
 import app.muzzle.settings.OwnerSettings
+import app.muzzle.settings.withChoicesOf
 
 /** A screen: a toolbar, a content that loads, is empty or failed, and a place to undo. */
 abstract class ScreenActivity : Activity() {
@@ -27,12 +30,34 @@ abstract class ScreenActivity : Activity() {
     val faces by lazy { Faces(this, graph.apps) }
     val times by lazy { Times(this, graph.clock) }
 
+    private var scrolled = 0
+
+    /** What the core said about the choice that can be undone now. */
+    private var warnings = emptyList<Warning>()
+    private val warned: (List<Warning>) -> Unit = { fresh -> runOnUiThread { warn(fresh) } }
+
     override fun attachBaseContext(base: Context) = super.attachBaseContext(dressed(base))
 
     override fun onCreate(savedInstanceState: Bundle?) {
         super.onCreate(savedInstanceState)
         setContentView(R.layout.screen)
+        scrolled = savedInstanceState?.getInt(SCROLLED) ?: 0
         graph.wake()
+    }
+
+    override fun onSaveInstanceState(state: Bundle) {
+        super.onSaveInstanceState(state)
+        state.putInt(SCROLLED, (content.getChildAt(0) as? ScrollView)?.scrollY ?: scrolled)
+    }
+
+    override fun onResume() {
+        super.onResume()
+        graph.warnings.listen(warned)
+    }
+
+    override fun onPause() {
+        graph.warnings.forget(warned)
+        super.onPause()
     }
 
     override fun onActivityResult(
@@ -62,9 +87,39 @@ abstract class ScreenActivity : Activity() {
         toolbar.setNavigationOnClickListener { finish() }
     }
 
-    fun show(view: View) {
+    /** A view that scrolls as a whole stays where it was, unless it is to begin at its [top]. */
+    fun show(
+        view: View,
+        top: Boolean = false,
+    ) {
+        (content.getChildAt(0) as? ScrollView)?.let { scrolled = it.scrollY }
         content.removeAllViews()
         content.addView(view)
+        if (top) scrolled = 0
+        if (view is ScrollView) scrollWhenLaidOut(view)
+    }
+
+    private fun scrollWhenLaidOut(view: ScrollView) {
+        val place = scrolled
+        if (place == 0) return
+        view.addOnLayoutChangeListener(
+            object : View.OnLayoutChangeListener {
+                override fun onLayoutChange(
+                    laidOut: View,
+                    left: Int,
+                    top: Int,
+                    right: Int,
+                    bottom: Int,
+                    oldLeft: Int,
+                    oldTop: Int,
+                    oldRight: Int,
+                    oldBottom: Int,
+                ) {
+                    laidOut.removeOnLayoutChangeListener(this)
+                    laidOut.scrollTo(0, place)
+                }
+            },
+        )
     }
 
     /** Reads in the background; [then] comes on the main thread, and not after the screen is gone. */
@@ -128,8 +183,17 @@ abstract class ScreenActivity : Activity() {
             place.removeAllViews()
             undo()
         }
+        showWarnings(bar)
         place.addView(bar)
     }
+
+    private fun warn(fresh: List<Warning>) {
+        warnings = fresh
+        find<FrameLayout>(R.id.undo_place).getChildAt(0)?.let(::showWarnings)
+    }
+
+    private fun showWarnings(bar: View) =
+        bar.find<TextView>(R.id.undo_warning).line(warnings.joinToString(" ") { warningWords(this, it, faces::label) })
 
     /** Changes the settings in the background, then says what was done and offers to take it back. */
     fun change(
@@ -144,11 +208,8 @@ abstract class ScreenActivity : Activity() {
             done()
             then(it)
         }
-        keep(change) { before ->
-            offerUndo(said) {
-                keep({ it.copy(apps = before.apps, hosts = before.hosts, categories = before.categories) }) {}
-            }
-        }
+        warnings = emptyList()
+        keep(change) { before -> offerUndo(said) { keep({ it.withChoicesOf(before) }) {} } }
     }
 
     fun inflate(
@@ -166,6 +227,10 @@ abstract class ScreenActivity : Activity() {
         val configuration = Configuration(base.resources.configuration)
         configuration.uiMode = configuration.uiMode and Configuration.UI_MODE_NIGHT_MASK.inv() or night
         return base.createConfigurationContext(configuration)
+    }
+
+    private companion object {
+        const val SCROLLED = "scrolled"
     }
 }
 

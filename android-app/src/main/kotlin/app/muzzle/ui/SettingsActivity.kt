@@ -15,6 +15,7 @@ import app.muzzle.core.StoreFacts
 import app.muzzle.graph
 import app.muzzle.settings.AppSetting
 import app.muzzle.settings.Appearance
+import app.muzzle.settings.Bypass
 import app.muzzle.settings.OwnerSettings
 import app.muzzle.settings.badAddress
 import app.muzzle.settings.readBackup
@@ -100,6 +101,18 @@ class SettingsActivity : ScreenActivity() {
             ) { chosen -> keep { it.copy(default = chosen) } }
             switch(R.string.answer_here, R.string.answer_here_text, now.capture) { on -> keep { it.copy(capture = on) } }
         }
+        heading(R.string.bypass)
+        card {
+            small(getString(R.string.bypass_text))
+            choices(
+                listOf(
+                    Option(Bypass.OFF, getString(R.string.bypass_off)),
+                    Option(Bypass.LISTED_APPS, getString(R.string.bypass_listed), getString(R.string.bypass_listed_text)),
+                    Option(Bypass.ALL, getString(R.string.bypass_all), getString(R.string.bypass_all_text)),
+                ),
+                now.bypass,
+            ) { chosen -> keep { it.copy(bypass = chosen) } }
+        }
     }
 
     private fun Column.showLog(store: StoreFacts?) {
@@ -144,7 +157,7 @@ class SettingsActivity : ScreenActivity() {
         heading(R.string.lists_title)
         card {
             lists.forEach { text(getString(R.string.list_line, it.name, it.version, number(it.rules.toLong()))) }
-            small(getString(R.string.lists_switch))
+            button(R.string.lists_manage) { open(ListsActivity::class.java) }
         }
     }
 
@@ -179,9 +192,12 @@ class SettingsActivity : ScreenActivity() {
             text(getString(R.string.about_version, app, facts.core))
             text(getString(R.string.about_boundaries))
             small(getString(R.string.boundaries))
+            button(R.string.diagnostics) { open(DiagnosticsActivity::class.java) }
             facts.licences?.let { words -> button(R.string.licences) { tell(words) } }
         }
     }
+
+    private fun open(screen: Class<out ScreenActivity>) = startActivity(Intent(this, screen))
 
     private fun keep(
         then: () -> Unit = {},

@@ -4,6 +4,7 @@ import android.content.Context
 import app.muzzle.R
 import app.muzzle.core.CoreException
 import app.muzzle.core.Outcome
+import app.muzzle.core.Warning
 import app.muzzle.service.Trouble
 
 // Codes of the core, in the words of the phone's language.
@@ -60,6 +61,23 @@ val KINDS =
         "advertising" to R.string.kind_advertising,
         "other" to R.string.kind_other,
     )
+
+/** What the owner should know about a choice; the code itself for what a later core says. */
+fun warningWords(
+    context: Context,
+    warning: Warning,
+    label: (String) -> String,
+): String {
+    val host = warning.host.orEmpty()
+    return when (warning.code) {
+        "never-block-host" ->
+            warning.sideEffect?.ifEmpty { null }?.let { context.getString(R.string.warn_needed_for, host, it) }
+                ?: context.getString(R.string.warn_needed, host)
+        "unknown-app" -> context.getString(R.string.warn_app_gone, host, warning.packageName?.let(label).orEmpty())
+        "unknown-list" -> context.getString(R.string.warn_list_gone, warning.list.orEmpty())
+        else -> warning.code
+    }
+}
 
 data class ErrorWords(
     val title: String,

@@ -2,6 +2,8 @@ package app.muzzle.ui
 
 import android.app.Activity
 import android.app.AlertDialog
+import android.app.Application
+import android.content.Intent
 import android.graphics.Bitmap
 import android.graphics.Canvas
 import android.os.Bundle
@@ -14,6 +16,7 @@ import android.widget.TextView
 import app.muzzle.MuzzleApp
 import app.muzzle.R
 import app.muzzle.TestGraph
+import app.muzzle.core.Filter
 import app.muzzle.settings.policy
 import org.junit.After
 import org.junit.Assert.fail
@@ -50,7 +53,60 @@ abstract class ScreenTest {
     protected inline fun <reified T : Activity> open(): ActivityController<T> =
         Robolectric.buildActivity(T::class.java).setup().also { settle() }
 
-    protected fun settle() = shadowOf(Looper.getMainLooper()).idle()
+    protected fun settle() {
+        val looper = shadowOf(Looper.getMainLooper())
+        do {
+            val busy = graph.busy
+            looper.idle()
+            if (busy) Thread.sleep(1)
+        } while (busy || graph.busy || !looper.isIdle)
+    }
+
+    /** Waits for what another thread does. */
+    protected fun eventually(
+        what: String,
+        holds: () -> Boolean,
+    ) {
+        repeat(WAITS) {
+            settle()
+            if (holds()) return
+            Thread.sleep(WAIT_MS)
+        }
+        fail("never: $what")
+    }
+
+    /** Another graph in place of the one that each test begins with. */
+    protected fun use(make: (Application) -> TestGraph) {
+        graph.close()
+        graph = make(RuntimeEnvironment.getApplication())
+        MuzzleApp.makeGraph = { graph }
+    }
+
+    /** Every screen, by its name. */
+    protected fun everyScreen(): Map<String, Intent> {
+        val context = RuntimeEnvironment.getApplication()
+        val event = graph.core.events(Filter(kind = "visited-page")).first()
+
+        fun plain(type: Class<out Activity>) = Intent(context, type)
+        return mapOf(
+            "main" to plain(MainActivity::class.java),
+            "event" to EventActivity.of(context, event.id),
+            "host" to HostActivity.of(context, "tracking.intl.miui.com"),
+            "app" to AppActivity.of(context, "com.miui.player"),
+            "identifiers" to plain(IdentifiersActivity::class.java),
+            "lists" to plain(ListsActivity::class.java),
+            "export" to plain(ExportActivity::class.java),
+            "settings" to plain(SettingsActivity::class.java),
+            "diagnostics" to plain(DiagnosticsActivity::class.java),
+            "keep-alive" to plain(KeepAliveActivity::class.java),
+            "first" to plain(FirstRunActivity::class.java),
+        )
+    }
+
+    protected fun at(intent: Intent): ActivityController<out Activity> {
+        val type = Class.forName(intent.component!!.className).asSubclass(Activity::class.java)
+        return Robolectric.buildActivity(type, intent).setup().also { settle() }
+    }
 
     /** Every text that a person sees under a view, in order. */
     protected fun texts(view: View): List<String> =
@@ -153,12 +209,12 @@ abstract class ScreenTest {
     }
 
     /** The screen as it comes back after a rotation, or after the system ended the process. */
-    protected inline fun <reified T : Activity> revive(controller: ActivityController<T>): T {
+    protected fun <T : Activity> revive(controller: ActivityController<T>): T {
         val state = Bundle()
-        val intent = controller.get().intent
+        val screen = controller.get()
         controller.pause().saveInstanceState(state).stop().destroy()
         return Robolectric
-            .buildActivity(T::class.java, intent)
+            .buildActivity(screen.javaClass, screen.intent)
             .setup(state)
             .also { settle() }
             .get()
@@ -174,7 +230,7 @@ abstract class ScreenTest {
         ?.verdict
 
     /** As the service does: each change of the settings reaches the core at once. */
-    protected fun obey() = graph.settings.listen { graph.core.setPolicy(it.policy(graph.apps::uids)) }
+    protected fun obey() = graph.settings.listen { graph.warnings.told(graph.core.setPolicy(it.policy(graph.apps::uids))) }
 
     /** Draws the screen into the folder of pictures. */
     protected fun picture(
@@ -188,5 +244,10 @@ abstract class ScreenTest {
         val file = File(System.getProperty("muzzle.pictures")!!, "$name.png")
         file.parentFile!!.mkdirs()
         file.outputStream().use { bitmap.compress(Bitmap.CompressFormat.PNG, 100, it) }
+    }
+
+    private companion object {
+        const val WAITS = 1000
+        const val WAIT_MS = 20L
     }
 }
