@@ -29,7 +29,7 @@ class AppActivity : ScreenActivity() {
     private val list by lazy { inflate(R.layout.list, find(R.id.content)) as ListView }
     private val header by lazy { inflate(R.layout.app_header, list) }
     private val adapter by lazy { RowAdapter(this, EventFeed.LAYOUTS + LAYOUTS) }
-    private val feed by lazy { EventFeed(this, adapter) }
+    private val feed by lazy { EventFeed(this, adapter) { list } }
     private val revealed = HashSet<String>()
     private var part = Part.HOSTS
     private var top = 0
@@ -44,14 +44,24 @@ class AppActivity : ScreenActivity() {
         list.adapter = adapter
         show(list)
         header.find<Button>(R.id.app_broke).setOnClickListener { choose(Part.STOPS) }
+    }
+
+    override fun onResume() {
+        super.onResume()
         loadHeader()
         choose(part)
+    }
+
+    override fun onPause() {
+        feed.rest()
+        top = list.firstVisiblePosition
+        super.onPause()
     }
 
     override fun onSaveInstanceState(state: Bundle) {
         super.onSaveInstanceState(state)
         state.putInt(PART, part.ordinal)
-        state.putInt(TOP, list.firstVisiblePosition)
+        state.putInt(TOP, top)
     }
 
     private fun loadHeader() =
@@ -95,6 +105,7 @@ class AppActivity : ScreenActivity() {
         }
         header.find<Button>(R.id.app_broke).isSelected = chosen == Part.STOPS
         adapter.onNearEnd = {}
+        feed.rest()
         when (chosen) {
             Part.HOSTS -> loadHosts()
             Part.EVENTS -> feed.start(Filter(packageName = appPackage), then = ::place)

@@ -1,10 +1,12 @@
 package app.muzzle.ui
 
 import android.view.View
+import android.widget.ListView
 import android.widget.TextView
 import app.muzzle.R
 import app.muzzle.core.Core
 import app.muzzle.core.EventRow
+import app.muzzle.core.EventWatch
 import app.muzzle.core.Filter
 import app.muzzle.core.Gap
 import app.muzzle.core.Work
@@ -13,22 +15,29 @@ import java.time.LocalDate
 
 /**
  * Events that fit a filter, newest first, as rows: days are headings, times without protection rows of
- * their own. Reads a page at a time, as the list is scrolled.
+ * their own. Reads a page at a time, as the list is scrolled; what happens meanwhile appears at the top.
  */
 class EventFeed(
     private val screen: ScreenActivity,
     private val adapter: RowAdapter,
+    private val list: () -> ListView,
 ) {
     private val graph = screen.graph
     private val revealed = HashSet<Long>()
     private val rows = ArrayList<Row>()
+
+    /** What stands below the rows: why there are no more of them. */
+    private var tail = emptyList<Row>()
     private var filter = Filter()
     private var gaps = ArrayDeque<Gap>()
+    private var firstDay: LocalDate? = null
     private var day: LocalDate? = null
+    private var newest = 0L
     private var lastId: Long? = null
     private var complete = false
     private var loading = false
     private var ticket: Work.Ticket? = null
+    private var watch: EventWatch? = null
 
     /** Events read so far. */
     var count = 0
@@ -45,17 +54,73 @@ class EventFeed(
         first: Int = Core.PAGE,
         then: () -> Unit = {},
     ) {
-        ticket?.cancel()
+        rest()
         this.filter = filter
         rows.clear()
+        tail = emptyList()
         gaps.clear()
+        firstDay = null
         day = null
+        newest = 0
         lastId = null
         complete = false
         count = 0
         adapter.onNearEnd = { if (!complete && !loading) next(Core.PAGE) {} }
         adapter.rows = MessageRow.loading(screen)
-        next(first.coerceIn(Core.PAGE, MOST_AT_ONCE), then)
+        next(first.coerceIn(Core.PAGE, MOST_AT_ONCE)) {
+            watch()
+            then()
+        }
+    }
+
+    /** Nobody looks any more: nothing is read until the next [start]. */
+    fun rest() {
+        ticket?.cancel()
+        watch?.stop()
+        watch = null
+    }
+
+    /** The event in a row of the list, or below it; null where there is none. */
+    fun idAt(position: Int): Long? = rows.drop(position).firstNotNullOfOrNull { (it as? EventLine)?.event?.id }
+
+    /** The row of an event that was read. */
+    fun positionOf(id: Long): Int? = rows.indexOfFirst { (it as? EventLine)?.event?.id == id }.takeIf { it >= 0 }
+
+    private fun watch() {
+        if (watch != null) return
+        val watch = EventWatch({ graph.core }, filter, newest, screen.faces::learnFrom, ::prepend)
+        this.watch = watch
+        graph.watching.execute(watch)
+    }
+
+    /** Puts newer events, the oldest first, at the top. A list that was scrolled stays where it is. */
+    private fun prepend(events: List<EventRow>) {
+        val before = rows.size
+        for (event in events) {
+            val its = screen.times.dayOf(event.time)
+            if (firstDay?.let { its > it } != false) {
+                rows.add(0, HeadingRow(screen.times.day(its)))
+                firstDay = its
+                if (day == null) day = its
+            }
+            rows.add(1, EventLine(event))
+        }
+        count += events.size
+        newest = events.last().id
+        if (lastId == null) lastId = events.first().id
+        keepPlace(rows.size - before) { adapter.rows = rows + tail }
+    }
+
+    private fun keepPlace(
+        more: Int,
+        change: () -> Unit,
+    ) {
+        val list = list()
+        val first = list.firstVisiblePosition
+        val offset = list.getChildAt(0)?.top?.minus(list.paddingTop) ?: 0
+        change()
+        val scrolled = first > 0 || offset < 0
+        if (scrolled && first >= list.headerViewsCount) list.setSelectionFromTop(first + more, offset)
     }
 
     private fun next(
@@ -79,7 +144,7 @@ class EventFeed(
         before: Long?,
         limit: Int,
     ): Page {
-        val events = graph.core.events(filter, before, limit)
+        val events = graph.core.events(filter, before, limit = limit)
         screen.faces.learnFrom(events)
         val plain = filter.copy(since = null, until = null).isEmpty
         val gaps = if (plain && before == null) graph.core.gaps(filter.since) else null
@@ -94,12 +159,12 @@ class EventFeed(
         // Stops the list from asking again by itself.
         complete = true
         loading = false
-        adapter.rows =
-            rows +
+        tail =
             MessageRow.failed(screen, error) {
                 complete = false
                 next(limit, then)
             }
+        adapter.rows = rows + tail
     }
 
     private fun append(
@@ -111,11 +176,13 @@ class EventFeed(
             heading(event.time)
             rows += EventLine(event)
         }
+        tail = emptyList()
         count += events.size
+        if (lastId == null) newest = events.firstOrNull()?.id ?: 0
         lastId = events.lastOrNull()?.id ?: lastId
         complete = events.size < limit
         if (complete) gapsAfter(Long.MIN_VALUE)
-        adapter.rows = if (rows.isEmpty()) nothing() else rows
+        adapter.rows = rows.ifEmpty { nothing() }.toList()
     }
 
     private fun nothing() =
@@ -137,11 +204,12 @@ class EventFeed(
         val its = screen.times.dayOf(time)
         if (its == day) return
         day = its
+        if (rows.isEmpty()) firstDay = its
         rows += HeadingRow(screen.times.day(its))
     }
 
     private inner class EventLine(
-        private val event: EventRow,
+        val event: EventRow,
     ) : Row {
         override val layout = R.layout.event_row
 

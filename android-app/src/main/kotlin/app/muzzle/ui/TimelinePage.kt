@@ -19,26 +19,27 @@ class TimelinePage(
 ) : Page(screen) {
     private val graph = screen.graph
     private val adapter = RowAdapter(screen, EventFeed.LAYOUTS)
-    private val feed = EventFeed(screen, adapter)
     private val root by lazy(::makeRoot)
     private val list get() = root.find<ListView>(R.id.list)
+    private val feed = EventFeed(screen, adapter) { list }
     private var filter = Filter()
 
     /** Events and place to begin with, after a rotation or the end of the process. */
     private var count = 0
-    private var top = 0
+    private var top = 0L
 
     override fun shown() {
         screen.show(root)
         showChips()
-        feed.start(filter, count) {
-            if (top > 0) list.setSelection(top)
-        }
+        feed.start(filter, count) { feed.positionOf(top)?.let(list::setSelection) }
     }
 
     override fun hidden() {
         count = feed.count
-        top = list.firstVisiblePosition
+        val first = list.firstVisiblePosition
+        // At the very top it stays there, whatever came meanwhile.
+        top = if (first == 0) 0 else feed.idAt(first) ?: 0
+        feed.rest()
     }
 
     /** Shows what fits, from now on. */
@@ -51,13 +52,13 @@ class TimelinePage(
     override fun save(state: Bundle) {
         state.putString(FILTER, filter.json().toString())
         state.putInt(COUNT, if (feed.count > 0) feed.count else count)
-        state.putInt(TOP, top)
+        state.putLong(TOP, top)
     }
 
     override fun restore(state: Bundle) {
         filter = state.getString(FILTER)?.let { Filter.of(JSONObject(it)) } ?: Filter()
         count = state.getInt(COUNT)
-        top = state.getInt(TOP)
+        top = state.getLong(TOP)
     }
 
     private fun restart() {

@@ -1,8 +1,10 @@
 package app.muzzle.ui
 
 import android.database.sqlite.SQLiteDatabase
+import android.view.View
+import android.view.ViewGroup
+import android.widget.ListAdapter
 import android.widget.ListView
-import app.muzzle.MuzzleApp
 import app.muzzle.R
 import app.muzzle.TestGraph
 import app.muzzle.core.Core
@@ -10,7 +12,6 @@ import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
 import org.junit.Assert.assertTrue
 import org.junit.Test
-import org.robolectric.RuntimeEnvironment
 import java.io.File
 
 class TimelineTest : ScreenTest() {
@@ -107,11 +108,11 @@ class TimelineTest : ScreenTest() {
     }
 
     @Test
-    fun ofTwelveThousandEventsOnlyWhatIsScrolledToIsRead() {
-        graph.close()
-        graph = TestGraph(RuntimeEnvironment.getApplication(), prepare = ::multiply)
-        MuzzleApp.makeGraph = { graph }
+    fun ofTwelveThousandEventsOnlyWhatIsScrolledToIsReadAndShown() {
+        use { TestGraph(it, prepare = ::multiply) }
         val list = timeline().get().find<ListView>(R.id.list)
+        val counted = Counted(list.adapter)
+        list.adapter = counted
         repeat(PAGES) {
             val before = list.adapter.count
             list.setSelection(before - 1)
@@ -119,7 +120,28 @@ class TimelineTest : ScreenTest() {
             assertTrue("a page more, not ${list.adapter.count - before}", list.adapter.count - before in 1..2 * Core.PAGE)
         }
         assertTrue("${list.adapter.count} rows", list.adapter.count in PAGES * Core.PAGE..2 * (PAGES + 1) * Core.PAGE)
-        assertTrue("a screenful of views", list.childCount < 30)
+        assertTrue("a screenful of views", list.childCount < SCREENFUL)
+        // The list asks twice for what it shows: to measure, and to lay out.
+        assertTrue("${counted.shown} rows were filled", counted.shown < 4 * SCREENFUL * (PAGES + 1))
+        assertTrue("${counted.made} views were made", counted.made < 4 * SCREENFUL)
+    }
+
+    /** Counts what a list asks of its adapter. */
+    private class Counted(
+        private val real: ListAdapter,
+    ) : ListAdapter by real {
+        var shown = 0
+        var made = 0
+
+        override fun getView(
+            position: Int,
+            old: View?,
+            parent: ViewGroup?,
+        ): View {
+            shown++
+            if (old == null) made++
+            return real.getView(position, old, parent)
+        }
     }
 
     private fun multiply(db: File) {
@@ -136,5 +158,6 @@ class TimelineTest : ScreenTest() {
 
     private companion object {
         const val PAGES = 5
+        const val SCREENFUL = 30
     }
 }
