@@ -4,9 +4,11 @@ import android.content.Context
 import android.graphics.Canvas
 import android.graphics.Paint
 import android.graphics.RectF
+import android.os.Bundle
 import android.util.AttributeSet
 import android.view.MotionEvent
 import android.view.View
+import android.view.accessibility.AccessibilityNodeInfo
 import app.muzzle.R
 import app.muzzle.core.Bar
 import java.text.NumberFormat
@@ -107,6 +109,29 @@ class DayChart
         }
 
         override fun performClick(): Boolean = super.performClick()
+
+        /** A screen reader offers each day: it cannot touch a part of a view. */
+        override fun onInitializeAccessibilityNodeInfo(info: AccessibilityNodeInfo) {
+            super.onInitializeAccessibilityNodeInfo(info)
+            bars.forEachIndexed { index, bar ->
+                info.addAction(AccessibilityNodeInfo.AccessibilityAction(FIRST_DAY + index, day(bar, TextStyle.FULL)))
+            }
+        }
+
+        override fun performAccessibilityAction(
+            action: Int,
+            arguments: Bundle?,
+        ): Boolean {
+            val bar = action - FIRST_DAY
+            if (bar !in bars.indices) return super.performAccessibilityAction(action, arguments)
+            onBar(bar)
+            return true
+        }
+
+        private companion object {
+            /** Above the system's own actions. */
+            const val FIRST_DAY = 0x0100_0000
+        }
     }
 
 /** A thin bar as long as a share of the whole. */

@@ -99,25 +99,41 @@ class HomePage(
         setOnClickListener { what() }
     }
 
+    /** Each figure leads to the events that it counts. Two that are rare stand there only where they are not nought. */
     private fun showToday(counts: Counts) {
-        val row = root.find<LinearLayout>(R.id.today)
-        row.removeAllViews()
-        figure(row, counts.held, Outcome.STOPPED, R.string.stopped)
-        figure(row, counts.readable, Outcome.READABLE, R.string.outcome_readable)
-        figure(row, counts.closed, Outcome.ENCRYPTED, R.string.outcome_encrypted)
+        val figures =
+            listOfNotNull(
+                Figure(counts.stopped, Outcome.STOPPED, R.string.stopped),
+                Figure(counts.answered, Outcome.ANSWERED).takeIf { it.number > 0 },
+                Figure(counts.readable, Outcome.READABLE),
+                Figure(counts.encrypted, Outcome.ENCRYPTED),
+                Figure(counts.unread, Outcome.UNREAD).takeIf { it.number > 0 },
+            )
+        val today = root.find<LinearLayout>(R.id.today)
+        today.removeAllViews()
+        for (some in figures.chunked(if (figures.size == 4) 2 else 3)) {
+            val row = LinearLayout(main)
+            row.isBaselineAligned = false
+            some.forEach { figure(row, it) }
+            today.addView(row)
+        }
     }
+
+    private class Figure(
+        val number: Long,
+        val outcome: Outcome,
+        val word: Int = outcome.word,
+    )
 
     private fun figure(
         row: ViewGroup,
-        number: Long,
-        outcome: Outcome,
-        word: Int,
+        figure: Figure,
     ) {
         val view = main.inflate(R.layout.figure, row)
-        view.find<ImageView>(R.id.figure_icon).setImageResource(outcome.icon)
-        view.find<TextView>(R.id.figure_number).text = NumberFormat.getIntegerInstance().format(number)
-        view.find<TextView>(R.id.figure_word).setText(word)
-        view.setOnClickListener { main.timeline().filter(Filter(outcome = outcome, since = midnight(0))) }
+        view.find<ImageView>(R.id.figure_icon).setImageResource(figure.outcome.icon)
+        view.find<TextView>(R.id.figure_number).text = NumberFormat.getIntegerInstance().format(figure.number)
+        view.find<TextView>(R.id.figure_word).setText(figure.word)
+        view.setOnClickListener { main.timeline().filter(Filter(outcome = figure.outcome, since = midnight(0))) }
         val between = main.resources.getDimensionPixelSize(R.dimen.edge) / 2
         (view.layoutParams as LinearLayout.LayoutParams).marginStart = if (row.childCount == 0) 0 else between
         row.addView(view)
@@ -167,8 +183,7 @@ class HomePage(
             card.find<TextView>(R.id.attention_title).text = item.title
             card.find<TextView>(R.id.attention_text).text = item.text
             card.find<Button>(R.id.attention_hide).setOnClickListener {
-                graph.settings.update { it.copy(dismissed = it.dismissed + item.code) }
-                list.removeView(card)
+                main.load({ graph.settings.update { it.copy(dismissed = it.dismissed + item.code) } }) { list.removeView(card) }
             }
             val fix = card.find<Button>(R.id.attention_fix)
             if (item.fix == null) fix.visibility = View.GONE else fix.setOnClickListener { main.startActivity(item.fix) }
