@@ -33,9 +33,19 @@ class KeepAlive(
 
     fun state(step: KeepStep): KeepState =
         when (step) {
-            KeepStep.AUTOSTART, KeepStep.BACKGROUND -> KeepState.UNKNOWN
+            KeepStep.AUTOSTART -> autostart()
+            KeepStep.BACKGROUND -> KeepState.UNKNOWN
             KeepStep.BATTERY -> battery()
             KeepStep.ALWAYS_ON -> alwaysOn()
+        }
+
+    /** MIUI and HyperOS tell by a class of their own; without it nothing is known. */
+    private fun autostart(): KeepState =
+        try {
+            val tells = Class.forName(MIUI_OPS).getMethod("getApplicationAutoStart", Context::class.java, String::class.java)
+            if (tells.invoke(null, context, context.packageName) == ALLOWED) KeepState.DONE else KeepState.OPEN
+        } catch (_: ReflectiveOperationException) {
+            KeepState.UNKNOWN
         }
 
     private fun battery(): KeepState {
@@ -65,10 +75,16 @@ class KeepAlive(
         val own = Uri.fromParts("package", context.packageName, null)
         val details = Intent(Settings.ACTION_APPLICATION_DETAILS_SETTINGS, own)
         return when (step) {
-            KeepStep.AUTOSTART -> listOf(miui("permcenter.autostart.AutoStartManagementActivity"), details)
+            KeepStep.AUTOSTART ->
+                listOf(
+                    miui("permcenter.autostart.AutoStartManagementActivity"),
+                    Intent("miui.intent.action.OP_AUTO_START"),
+                    details,
+                )
             KeepStep.BACKGROUND ->
                 listOf(
                     miui("permcenter.permissions.PermissionsEditorActivity").putExtra("extra_pkgname", context.packageName),
+                    Intent("miui.intent.action.APP_PERM_EDITOR").putExtra("extra_pkgname", context.packageName),
                     details,
                 )
             KeepStep.BATTERY -> listOf(Intent(Settings.ACTION_IGNORE_BATTERY_OPTIMIZATION_SETTINGS), details)
@@ -80,6 +96,8 @@ class KeepAlive(
 
     private companion object {
         const val MIUI = "com.miui.securitycenter"
+        const val MIUI_OPS = "android.miui.AppOpsUtils"
+        const val ALLOWED = 0
         const val ALWAYS_ON_APP = "always_on_vpn_app"
         const val TOLD_BELOW = Build.VERSION_CODES.S
         val XIAOMI = setOf("xiaomi", "redmi", "poco")
