@@ -8,6 +8,8 @@ import android.graphics.Rect
 import android.view.View
 import android.view.ViewGroup
 import android.widget.EditText
+import android.widget.ListView
+import android.widget.ScrollView
 import android.widget.TextView
 import org.junit.Assert.assertEquals
 import kotlin.math.ceil
@@ -24,6 +26,29 @@ fun assertAccessible(activity: Activity) = assertEquals("faults of access", empt
 fun accessFaults(activity: Activity): List<String> {
     val seen = shown(activity.window.decorView).toList()
     return seen.filter { it.isClickable && it.isEnabled }.mapNotNull(::controlFault) + seen.mapNotNull(::contrastFault)
+}
+
+/** The same from the top of a screen to its end. Of a long list a few screens, as its rows are of a few kinds. */
+fun accessFaultsThroughout(
+    activity: Activity,
+    settle: () -> Unit,
+): List<String> {
+    val faults = accessFaults(activity).toMutableSet()
+    when (val view = shown(activity.window.decorView).firstOrNull { it is ScrollView || it is ListView }) {
+        is ScrollView ->
+            while (view.canScrollVertically(1)) {
+                view.scrollBy(0, view.height / 2)
+                settle()
+                faults += accessFaults(activity)
+            }
+        is ListView ->
+            repeat(LIST_SCREENS) {
+                view.setSelection(view.lastVisiblePosition)
+                settle()
+                faults += accessFaults(activity)
+            }
+    }
+    return faults.toList()
 }
 
 private fun shown(view: View): Sequence<View> =
@@ -81,9 +106,11 @@ private fun painted(view: View): Int {
     if (background == null || view.width == 0 || view.height == 0) return Color.TRANSPARENT
     // A view that was not drawn yet, further down, has not told its background how large it is.
     background.setBounds(0, 0, view.width, view.height)
-    val bitmap = Bitmap.createBitmap(view.width, view.height, Bitmap.Config.ARGB_8888)
-    background.draw(Canvas(bitmap))
-    return bitmap.getPixel(view.width / 2, view.height / 2).also { bitmap.recycle() }
+    val middle = Bitmap.createBitmap(1, 1, Bitmap.Config.ARGB_8888)
+    val canvas = Canvas(middle)
+    canvas.translate(-view.width / 2f, -view.height / 2f)
+    background.draw(canvas)
+    return middle.getPixel(0, 0).also { middle.recycle() }
 }
 
 private fun over(
@@ -114,6 +141,7 @@ private fun luminance(color: Int): Double {
     return 0.2126 * linear(Color.red(color)) + 0.7152 * linear(Color.green(color)) + 0.0722 * linear(Color.blue(color))
 }
 
+private const val LIST_SCREENS = 4
 private const val TOUCH_DP = 48
 private const val LARGE_SP = 24
 private const val CONTRAST = 4.5

@@ -1,13 +1,9 @@
 package app.muzzle.ui
 
 import android.app.Activity
-import android.content.Intent
 import android.view.View
-import app.muzzle.core.Filter
 import org.junit.Assert.assertEquals
 import org.junit.Test
-import org.robolectric.Robolectric
-import org.robolectric.RuntimeEnvironment
 
 /** Every screen that shows and decides: light, dark, with large letters, from right to left, on its side. */
 class LooksTest : ScreenTest() {
@@ -47,18 +43,33 @@ class LooksTest : ScreenTest() {
         }
         type(main, "miui.com")
         inspect(main, "rules-$name")
-        val context = RuntimeEnvironment.getApplication()
-        val event = graph.core.events(Filter(kind = "visited-page")).first()
-        inspect(at(EventActivity.of(context, event.id)), "event-$name")
-        inspect(at(HostActivity.of(context, "tracking.intl.miui.com")), "host-$name")
-        val app = at(AppActivity.of(context, "com.miui.player"))
-        inspect(app, "app-$name")
+        for ((screen, intent) in everyScreen() - "main") {
+            val activity = at(intent).get()
+            inspect(activity, "$screen-$name")
+            if (activity is AppActivity) inspectParts(activity, name)
+            if (activity is FirstRunActivity) inspectLeaves(activity, name)
+        }
+        assertEquals(emptyList<String>(), faults)
+    }
+
+    private fun inspectParts(
+        app: AppActivity,
+        name: String,
+    ) {
         tap(app, "Identifiers")
         inspect(app, "app-identifiers-$name")
         tap(app, "Something broke?")
         inspect(app, "app-stops-$name")
-        inspect(open<IdentifiersActivity>().get(), "identifiers-$name")
-        assertEquals(emptyList<String>(), faults)
+    }
+
+    private fun inspectLeaves(
+        first: FirstRunActivity,
+        name: String,
+    ) {
+        for (leaf in 2..3) {
+            tap(first, "Next")
+            inspect(first, "first-$leaf-$name")
+        }
     }
 
     private fun inspect(
@@ -66,12 +77,7 @@ class LooksTest : ScreenTest() {
         name: String,
     ) {
         picture(activity, name)
-        faults += accessFaults(activity).map { "$name: $it" }
-    }
-
-    private fun at(intent: Intent): Activity {
-        val type = Class.forName(intent.component!!.className).asSubclass(Activity::class.java)
-        return Robolectric.buildActivity(type, intent).setup().also { settle() }.get()
+        faults += accessFaultsThroughout(activity, ::settle).map { "$name: $it" }
     }
 
     private companion object {
