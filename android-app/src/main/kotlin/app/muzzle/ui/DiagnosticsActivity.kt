@@ -43,15 +43,7 @@ class DiagnosticsActivity : ScreenActivity() {
             Part(R.string.app, aboutApp()),
             Part(R.string.diag_protection, aboutProtection(state)),
             Part(R.string.diag_log, whatTheCoreSays { aboutLog(it) }),
-            Part(
-                R.string.lists_title,
-                whatTheCoreSays { core ->
-                    core.lists().lists.map {
-                        it.name to
-                            it.version + ", " + number(it.rules.toLong())
-                    }
-                },
-            ),
+            Part(R.string.lists_title, whatTheCoreSays { core -> core.lists().lists.map { it.name to aboutList(it) } }),
             Part(R.string.diag_phone, aboutPhone()),
         )
 
@@ -78,7 +70,7 @@ class DiagnosticsActivity : ScreenActivity() {
     private fun aboutApp(): List<Pair<String, String>> {
         val app = packageManager.getPackageInfo(packageName, 0).versionName
         val core = JSONObject(NativeCore.version()).getString("version")
-        return listOf(getString(R.string.diag_version) to getString(R.string.about_version, app, core))
+        return listOf(getString(R.string.app_name) to getString(R.string.about_version, app, core))
     }
 
     private fun aboutProtection(state: String): List<Pair<String, String>> {
@@ -87,7 +79,7 @@ class DiagnosticsActivity : ScreenActivity() {
             whatTheCoreSays { core ->
                 val plane = core.plane()
                 val counters = (plane.counters + plane.drops.mapKeys { "drops " + it.key }).map { it.key to number(it.value) }
-                listOf("plane" to listOfNotNull(plane.state, plane.error).joinToString(", ")) + counters
+                listOf(getString(R.string.diag_plane) to listOfNotNull(plane.state, plane.error).joinToString(", ")) + counters
             }
     }
 

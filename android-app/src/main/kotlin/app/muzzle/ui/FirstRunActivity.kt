@@ -37,7 +37,7 @@ class FirstRunActivity : ScreenActivity() {
         state.putInt(AT, at)
     }
 
-    private fun showLeaf() {
+    private fun showLeaf(top: Boolean = false) {
         val leaf = leaves[at]
         val view = inflate(R.layout.first_card, find<FrameLayout>(R.id.content))
         view.find<ImageView>(R.id.first_drawing).setImageResource(leaf.drawing)
@@ -48,13 +48,13 @@ class FirstRunActivity : ScreenActivity() {
         next.setText(if (at == leaves.lastIndex) R.string.turn_on else R.string.first_next)
         next.setOnClickListener { next() }
         view.find<Button>(R.id.first_later).setOnClickListener { done { finish() } }
-        show(view, top = true)
+        show(view, top)
     }
 
     private fun next() {
         if (at < leaves.lastIndex) {
             at++
-            showLeaf()
+            showLeaf(top = true)
         } else {
             done { grant.turnOn() }
         }

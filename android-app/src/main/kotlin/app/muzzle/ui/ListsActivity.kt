@@ -38,9 +38,9 @@ class ListsActivity : ScreenActivity() {
     private fun Column.showBuiltIn(lists: List<HostList>) {
         heading(R.string.lists_built_in)
         card {
-            for (list in lists.filter { it.name != NEVER }) {
+            for (list in lists.filter { it.name != NEVER }.sortedBy { PROFILES.keys.indexOf(it.name) }) {
                 val title = getString(PROFILES.getValue(list.name))
-                switch(title, about(list), list.name !in now.listsOff) { on -> set(title, on) { it.withList(list.name, on) } }
+                switch(title, aboutList(list), list.name !in now.listsOff) { on -> set(title, on) { it.withList(list.name, on) } }
             }
             lists.firstOrNull { it.name == NEVER }?.let { small(getString(R.string.lists_never, number(it.rules.toLong()))) }
         }
@@ -60,9 +60,6 @@ class ListsActivity : ScreenActivity() {
             small(getString(R.string.lists_switch))
         }
     }
-
-    private fun about(list: HostList) =
-        resources.getQuantityString(R.plurals.rules_found, list.rules, list.rules) + " · " + getString(R.string.lists_version, list.version)
 
     private fun set(
         title: String,

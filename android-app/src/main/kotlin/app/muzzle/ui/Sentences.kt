@@ -4,6 +4,7 @@ import android.content.Context
 import app.muzzle.R
 import app.muzzle.core.Counts
 import app.muzzle.core.EventRow
+import app.muzzle.core.HostList
 import app.muzzle.core.Outcome
 import app.muzzle.core.Rule
 import app.muzzle.core.Verdict
@@ -224,3 +225,7 @@ fun listingWord(
         "never" -> context.getString(R.string.listing_never)
         else -> code
     }
+
+/** Such as "64 rules · version 1". */
+fun Context.aboutList(list: HostList): String =
+    resources.getQuantityString(R.plurals.rules_found, list.rules, list.rules) + " · " + getString(R.string.lists_version, list.version)

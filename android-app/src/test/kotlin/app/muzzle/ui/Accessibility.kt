@@ -35,19 +35,24 @@ fun accessFaultsThroughout(
 ): List<String> {
     val faults = accessFaults(activity).toMutableSet()
     when (val view = shown(activity.window.decorView).firstOrNull { it is ScrollView || it is ListView }) {
-        is ScrollView ->
+        is ScrollView -> {
             while (view.canScrollVertically(1)) {
                 view.scrollBy(0, view.height / 2)
                 settle()
                 faults += accessFaults(activity)
             }
-        is ListView ->
+            view.scrollTo(0, 0)
+        }
+        is ListView -> {
             repeat(LIST_SCREENS) {
                 view.setSelection(view.lastVisiblePosition)
                 settle()
                 faults += accessFaults(activity)
             }
+            view.setSelection(0)
+        }
     }
+    settle()
     return faults.toList()
 }
 

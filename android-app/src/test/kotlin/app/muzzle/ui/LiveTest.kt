@@ -76,7 +76,8 @@ class LiveTest : ScreenTest() {
 
     @Test
     fun anEmptyTimelineFills() {
-        use { TestGraph(it, seeded = false, live = true) }
+        use { TestGraph(it, live = true) }
+        graph.core.wipe()
         val screen = open<MainActivity>().also { tap(it.get(), "Timeline") }
         assertShows(screen.get(), "No events")
         python(FIRST)

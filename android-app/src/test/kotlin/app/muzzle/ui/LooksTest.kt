@@ -36,6 +36,7 @@ class LooksTest : ScreenTest() {
         qualifiers: String,
     ) {
         qualifiers(qualifiers)
+        graph.protection.start()
         val main = open<MainActivity>().get()
         for ((page, tab) in listOf("home" to "Home", "apps" to "Apps", "timeline" to "Timeline", "hosts" to "Hosts")) {
             tap(main, tab)

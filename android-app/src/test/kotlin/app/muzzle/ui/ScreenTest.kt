@@ -209,15 +209,13 @@ abstract class ScreenTest {
     }
 
     /** The screen as it comes back after a rotation, or after the system ended the process. */
-    protected fun <T : Activity> revive(controller: ActivityController<T>): T {
+    protected fun <T : Activity> revive(controller: ActivityController<T>): T = again(controller).get()
+
+    protected fun <T : Activity> again(controller: ActivityController<T>): ActivityController<T> {
         val state = Bundle()
         val screen = controller.get()
         controller.pause().saveInstanceState(state).stop().destroy()
-        return Robolectric
-            .buildActivity(screen.javaClass, screen.intent)
-            .setup(state)
-            .also { settle() }
-            .get()
+        return Robolectric.buildActivity(screen.javaClass, screen.intent).setup(state).also { settle() }
     }
 
     /** What the core does now with a host, for an app. */
