@@ -96,6 +96,7 @@ open class Graph(
             OpenConfig(
                 db.path,
                 app.cacheDir.path,
+                File(app.filesDir, "lists").path,
                 android.os.Build.VERSION.SDK_INT,
                 settings.now.retentionDays,
                 settings.now.maxBytes,

@@ -68,7 +68,10 @@ class TestGraph(
     val db = File(app.filesDir, "muzzle.db")
     override val core: Core by lazy {
         if (seeded) File(System.getProperty("muzzle.seed")!!).copyTo(db, overwrite = true).also(prepare)
-        Core.open(OpenConfig(db.path, app.cacheDir.path, 35, retentionDays = 0, maxBytes = 0, debug = false), upcalls)
+        Core.open(
+            OpenConfig(db.path, app.cacheDir.path, File(app.filesDir, "lists").path, 35, retentionDays = 0, maxBytes = 0, debug = false),
+            upcalls,
+        )
     }
 
     init {

@@ -12,13 +12,29 @@ class Core(private val handle: Long) : AutoCloseable {
     /** good, full, read-only, locked, corrupt, failed or closed. */
     fun storeState(): String = snapshot().optJSONObject("store")?.optString("state") ?: ""
 
-    fun plane(): Plane = Plane.of(snapshot().getJSONObject("plane"))
+    fun dataPlane(): Plane = Plane.of(snapshot().getJSONObject("plane"))
 
     private fun snapshot(): JSONObject = slow { JSONObject(NativeCore.snapshot(handle)) }
 
     /** What the owner should know about these choices. */
     fun setPolicy(policy: JSONObject): List<Warning> =
         JSONObject(NativeCore.setPolicy(handle, policy.versioned().toString())).list("warnings", Warning::of)
+
+    /**
+     * Takes a list in that somebody else wrote, in place of one of its name; in force from here on. One that cannot
+     * be taken changes nothing. The descriptor belongs to the core from here on.
+     */
+    fun importList(
+        fd: Int,
+        name: String,
+        source: String,
+    ): ImportReport =
+        slow {
+            val request = JSONObject().put("name", name).put("source", source).versioned().toString()
+            ImportReport.of(JSONObject(NativeCore.importList(handle, fd, request)))
+        }
+
+    fun removeList(name: String) = command("remove-list") { put("name", name) }
 
     /** The descriptor belongs to the core from here on. */
     fun attachTun(

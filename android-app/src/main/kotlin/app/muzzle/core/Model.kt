@@ -46,6 +46,8 @@ enum class Verdict(
 data class OpenConfig(
     val db: String,
     val cache: String,
+    /** The folder of the lists that the owner brought. */
+    val lists: String,
     val api: Int,
     val retentionDays: Int,
     val maxBytes: Long,
@@ -58,6 +60,7 @@ data class OpenConfig(
             .putOpt("servers", servers?.let { JSONObject().put("path", it) })
             .put("db", db)
             .put("cache", cache)
+            .put("lists", lists)
             .put("api", api)
             .put("retention_days", retentionDays)
             .put("max_bytes", maxBytes)
@@ -345,9 +348,57 @@ data class HostList(
     val name: String,
     val version: String,
     val rules: Int,
+    /** The owner took it in; the rest of the list is built in. */
+    val imported: Boolean = false,
+    /** As the owner's own file was called. */
+    val source: String? = null,
+    /** Not in force: to be taken in again, or removed. */
+    val damaged: Boolean = false,
 ) {
     companion object {
-        fun of(json: JSONObject) = HostList(json.getString("name"), json.optString("version"), json.optInt("rules"))
+        fun of(json: JSONObject) =
+            HostList(
+                json.getString("name"),
+                json.optString("version"),
+                json.optInt("rules"),
+                json.optBoolean("imported"),
+                json.text("source"),
+                json.optBoolean("damaged"),
+            )
+    }
+}
+
+/** Lines of an imported list that have something in common. */
+data class Seen(
+    val count: Long,
+    /** The first few: number of the line, from 1, and its text. */
+    val samples: List<Pair<Int, String>>,
+) {
+    companion object {
+        fun of(json: JSONObject?) =
+            Seen(json?.optLong("count") ?: 0, json?.list("samples") { it.getInt("line") to it.getString("text") }.orEmpty())
+    }
+}
+
+/** What was taken of a list that the owner brought, and what not. */
+data class ImportReport(
+    val names: Long,
+    val exceptions: Long,
+    val duplicates: Seen,
+    /** Names that are never blocked, or that have such names under them. */
+    val never: Seen,
+    /** What was not taken, with the code of the reason. */
+    val refused: List<Pair<String, Seen>>,
+) {
+    companion object {
+        fun of(json: JSONObject) =
+            ImportReport(
+                json.optLong("names"),
+                json.optLong("exceptions"),
+                Seen.of(json.optJSONObject("duplicates")),
+                Seen.of(json.optJSONObject("never")),
+                json.list("refused") { it.getString("reason") to Seen.of(it) },
+            )
     }
 }
 

@@ -25,6 +25,7 @@ class Column(
     fun heading(words: Int) {
         val view = TextView(screen)
         view.setTextAppearance(R.style.Text_Heading)
+        view.textAlignment = View.TEXT_ALIGNMENT_VIEW_START
         view.setText(words)
         val gap = screen.resources.getDimensionPixelSize(R.dimen.edge) / 2
         view.setPadding(0, gap, 0, gap)
@@ -58,6 +59,7 @@ class Card(
     ): TextView {
         val line = TextView(screen)
         line.setTextAppearance(look)
+        line.textAlignment = View.TEXT_ALIGNMENT_VIEW_START
         line.text = words
         return line.also(view::addView)
     }

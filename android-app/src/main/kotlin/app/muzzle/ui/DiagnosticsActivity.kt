@@ -77,7 +77,7 @@ class DiagnosticsActivity : ScreenActivity() {
         val reach = if (graph.settings.now.reach == Reach.DEEP) R.string.reach_deep else R.string.reach_light
         return listOf(getString(R.string.state) to state, getString(R.string.reach) to getString(reach)) +
             whatTheCoreSays { core ->
-                val plane = core.plane()
+                val plane = core.dataPlane()
                 val counters = (plane.counters + plane.drops.mapKeys { "drops " + it.key }).map { it.key to number(it.value) }
                 listOf(getString(R.string.diag_plane) to listOfNotNull(plane.state, plane.error).joinToString(", ")) + counters
             }

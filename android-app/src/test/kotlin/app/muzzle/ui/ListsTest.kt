@@ -1,6 +1,8 @@
 package app.muzzle.ui
 
 import android.app.Activity
+import android.content.Intent
+import android.net.Uri
 import app.muzzle.R
 import app.muzzle.core.Verdict
 import app.muzzle.settings.Bypass
@@ -9,7 +11,9 @@ import org.junit.Assert.assertFalse
 import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.robolectric.Robolectric
+import org.robolectric.Shadows.shadowOf
 import org.robolectric.android.controller.ActivityController
+import java.io.File
 
 class ListsTest : ScreenTest() {
     private fun lists(): ActivityController<ListsActivity> = open()
@@ -18,6 +22,23 @@ class ListsTest : ScreenTest() {
         screen: Activity,
         title: String,
     ) = tap(screen, texts(screen).first { it.startsWith(title + "\n") })
+
+    /** Chooses a file as the system's picker would hand it over. */
+    private fun add(
+        screen: Activity,
+        name: String,
+        content: String?,
+    ) {
+        tap(screen, "Add a list")
+        val asked = shadowOf(screen).nextStartedActivityForResult.intent
+        assertEquals(Intent.ACTION_OPEN_DOCUMENT, asked.action)
+        val file = File(screen.cacheDir, name)
+        if (content == null) file.delete() else file.writeText(content)
+        shadowOf(screen).receiveResult(asked, Activity.RESULT_OK, Intent().setData(Uri.fromFile(file)))
+        settle()
+    }
+
+    private fun imported() = graph.core.lists().lists.filter { it.imported }
 
     private fun verdict(host: String) = graph.core.host(host).decision!!.verdict
 
@@ -72,6 +93,60 @@ class ListsTest : ScreenTest() {
     }
 
     @Test
+    fun aListOfTheOwnersIsTakenInAndTellsWhatWasTaken() {
+        val controller = lists()
+        add(controller.get(), "Mine 1.txt", MINE)
+        val screen = controller.get()
+        assertEquals(Verdict.BLOCK, verdict("tracker.example.com"))
+        assertEquals(Verdict.BLOCK, verdict("sub.ads.example.net"))
+        assertEquals(Verdict.ALLOW, verdict("account.xiaomi.com"))
+        assertShows(screen, "Mine 1.txt: 4 names taken, 2 lines not", "1 touch hosts that the phone needs", "Line 5: account.xiaomi.com")
+        assertShows(screen, "1 not taken: about parts of pages or paths", "Line 6: example.org##.banner", "Line 7: localhost")
+        picture(screen, "lists-taken")
+        assertEquals(emptyList<String>(), accessFaultsThroughout(screen, ::settle))
+        val back = revive(controller)
+        assertShows(back, "Mine 1.txt", "Line 6: example.org##.banner")
+        tap(back, "Remove")
+        assertShows(back, "Removed: Mine 1.txt")
+        assertEquals(Verdict.ALLOW, verdict("tracker.example.com"))
+        assertEquals(emptyList<Any>(), imported())
+    }
+
+    @Test
+    fun aListThatFailsLeavesTheOldOneInForce() {
+        val screen = lists().get()
+        add(screen, "mine.txt", MINE)
+        add(screen, "mine.txt", "this is no list at all\n")
+        assertShows(screen, "The list was not taken. The lists of before are in force.")
+        assertEquals(Verdict.BLOCK, verdict("tracker.example.com"))
+        add(screen, "gone.txt", null)
+        assertShows(screen, "The list was not taken. The lists of before are in force.", "The file could not be read")
+        assertEquals(listOf("mine"), imported().map { it.name })
+    }
+
+    @Test
+    fun aNewListOfTheSameNameTakesThePlaceOfTheOldOneAndIsSwitched() {
+        obey()
+        val screen = lists().get()
+        add(screen, "mine.txt", MINE)
+        add(screen, "mine.txt", "other.example.com\n")
+        assertEquals(Verdict.ALLOW, verdict("tracker.example.com"))
+        assertEquals(Verdict.BLOCK, verdict("other.example.com"))
+        assertEquals(listOf("mine"), imported().map { it.name })
+        toggle(screen, "mine.txt")
+        assertEquals(Verdict.ALLOW, verdict("other.example.com"))
+        tap(screen, "Remove")
+        assertEquals(emptySet<String>(), graph.settings.now.listsOff)
+    }
+
+    @Test
+    fun aFileThatIsCalledLikeABuiltInListIsTakenUnderAnotherName() {
+        add(lists().get(), "xiaomi.txt", "tracker.example.com\n")
+        assertEquals(Verdict.BLOCK, verdict("tracker.example.com"))
+        assertEquals("own-xiaomi", imported().single().name)
+    }
+
+    @Test
     fun aHostThatThePhoneNeedsIsStoppedWithAWarningAndUndone() {
         obey()
         val context = Robolectric.buildActivity(MainActivity::class.java).get()
@@ -89,5 +164,18 @@ class ListsTest : ScreenTest() {
             texts(screen).any { "When stopped" in it && "The phone needs" in it } && graph.settings.now.hosts.isEmpty(),
         )
         assertTrue(texts(screen).any { "account.xiaomi.com: Record" in it })
+    }
+
+    private companion object {
+        val MINE =
+            """
+            # a hosts file, an adblock list and plain names
+            0.0.0.0 tracker.example.com
+            ||ads.example.net^
+            plain.example.com
+            account.xiaomi.com
+            example.org##.banner
+            localhost
+            """.trimIndent() + "\n"
     }
 }
