@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from helpers import STORED_WITHIN, database, events, holding, page, tcp
-from lab import demo, muzzle, policy, resolver, sensors
+from helpers import DEEP, STORED_WITHIN, database, events, holding, page, tcp
+from lab import demo, muzzle, network, policy, resolver, sensors, web
 from lab.lab import App, Lab
 
 MI_BROWSER = App(10201, "com.android.browser", "record")
@@ -306,6 +306,31 @@ def test_what_nobody_has_set_is_covered_the_system_too(clean: Lab, app: App) -> 
         who = shown(clean, App(app.uid, f"uid {app.uid}", ""), f"was stopped before sending anything to {host}")
         assert who.endswith("blocked"), who
     assert clean.collector.connections == []
+
+
+# Of a range that Alibaba has registered in Singapore. Here it is on the lab's own internet.
+SINGAPORE = "8.214.160.1"
+
+
+def test_the_server_that_was_contacted_tells_its_country_and_its_operator() -> None:
+    with Lab("test_promises_server") as lab:
+        network.in_here(lab.internet, [f"addr add {SINGAPORE} dev lo"])
+        server = web.Collector(lab.internet, [SINGAPORE], [80])
+        try:
+            running = lab.start_muzzle(policy.text([MINT]), extra=DEEP)
+            told = {"type": "track", "event": "page_load_event_finish", "distinct_id": "d", "lib": {}}
+            told["properties"] = {"url": page("far-away")}
+            data = base64.b64encode(json.dumps(told).encode()).decode()
+            to = ["--resolve", f"{sensors.HOST}:80:{SINGAPORE}", f"http://{sensors.HOST}/sa"]
+            done = lab.curl(MINT, "--fail", "--data-urlencode", f"data={data}", *to)
+            assert done.returncode == 0, done.stderr
+            who = shown(lab, MINT, f"reported a visited page: {page('far-away')}")
+            assert f"{sensors.HOST} (Singapore, Alibaba" in who, who
+            (event,) = events(lab, 1, holding("far-away"))
+            assert (event["server"]["addr"], event["server"]["country"]) == (SINGAPORE, "SG")
+            assert len(server.requests()) == 1 and running.stop() == 0
+        finally:
+            server.close()
 
 
 CLOCK = """
