@@ -15,8 +15,9 @@ mod world;
 
 pub use owner::{Owners, SockDiag};
 pub use proc_net::ProcNet;
+pub use sys::Mapped;
 #[cfg(feature = "cli")]
-pub use sys::{Mapped, add_ipv6, take_descriptor};
+pub use sys::{add_ipv6, take_descriptor};
 
 use crate::engine::{Counters, Engine, Now, Readiness, Rules};
 use crate::event::Record;
