@@ -14,7 +14,7 @@ object ServerTable {
             val updated = context.packageManager.getPackageInfo(context.packageName, 0).lastUpdateTime
             val file = File(context.noBackupFilesDir, "$updated-$NAME")
             file.takeIf { it.exists() || copy(context, it) }
-        } catch (e: IOException) {
+        } catch (_: IOException) {
             null
         }
 
