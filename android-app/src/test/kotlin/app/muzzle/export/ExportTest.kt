@@ -73,9 +73,8 @@ class ExportTest : ScreenTest() {
                 ExportFormat.SQLITE to "SQLite format 3\u0000".toByteArray(),
                 ExportFormat.PCAPNG to byteArrayOf(0x0a, 0x0d, 0x0d, 0x0a),
             )
-        val offered = graph.core.offer(ExportFormat.CSV, ExportRequest("csv", redact = false)).formats
-        assertTrue("$offered", offered.containsAll(listOf(ExportFormat.JSONL, ExportFormat.CSV)))
-        for ((format, beginning) in beginnings.filterKeys { it in offered }) {
+        assertEquals(ExportFormat.entries.toSet(), beginnings.keys)
+        for ((format, beginning) in beginnings) {
             val screen = open<ExportActivity>().get()
             screen.hides()
             screen.takes(format)
