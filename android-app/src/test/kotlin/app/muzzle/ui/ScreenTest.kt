@@ -53,13 +53,16 @@ abstract class ScreenTest {
     protected inline fun <reified T : Activity> open(): ActivityController<T> =
         Robolectric.buildActivity(T::class.java).setup().also { settle() }
 
+    /** Work is under way that a screen waits for. */
+    protected open val busy get() = graph.busy
+
     protected fun settle() {
         val looper = shadowOf(Looper.getMainLooper())
         do {
-            val busy = graph.busy
+            val before = busy
             looper.idle()
-            if (busy) Thread.sleep(1)
-        } while (busy || graph.busy || !looper.isIdle)
+            if (before) Thread.sleep(1)
+        } while (before || busy || !looper.isIdle)
     }
 
     /** Waits for what another thread does. */
