@@ -81,8 +81,9 @@ class Namespace:
 
     def wrap(self, command: Sequence[str], uid: int = 0) -> list[str]:
         """The command line that runs a command in here as a user."""
-        # The root too: a mount namespace entered from a chroot starts at the real root.
-        inside = ["nsenter", "-t", str(self.holder.pid), "-n", "-m", "-r", "--"]
+        # The root too: a mount namespace entered from a chroot starts at the real root. And the
+        # folder: ours has no path in there.
+        inside = ["nsenter", "-t", str(self.holder.pid), "-n", "-m", "-r", "-w", "--"]
         if uid:
             inside += ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups"]
             inside += ["--no-new-privs", "--"]
