@@ -103,17 +103,30 @@ make_sysroot() { # target
   printf '%s\n' "$want" >"$folder/stamp"
 }
 
+# SQLite without what the store never uses. The tests of the core on ARM run over the same.
+use_small_sqlite() {
+  local word flags=()
+  for word in ENABLE_LOAD_EXTENSION ENABLE_FTS3 ENABLE_FTS3_PARENTHESIS ENABLE_FTS5 ENABLE_RTREE SOUNDEX \
+    ENABLE_STAT4 ENABLE_DBSTAT_VTAB ENABLE_COLUMN_METADATA ENABLE_API_ARMOR; do
+    flags+=("-USQLITE_$word")
+  done
+  for word in LOAD_EXTENSION DEPRECATED SHARED_CACHE PROGRESS_CALLBACK UTF16 TRACE AUTHORIZATION GET_TABLE INCRBLOB \
+    COMPILEOPTION_DIAGS DESERIALIZE JSON TCL_VARIABLE COMPLETE DECLTYPE DATETIME_FUNCS LOCALTIME; do
+    flags+=("-DSQLITE_OMIT_$word")
+  done
+  export LIBSQLITE3_FLAGS="${flags[*]} -DSQLITE_DEFAULT_MEMSTATUS=0"
+}
+
 # Sets what cargo and the cc crate read for a target. The same paths stand in every build: where
 # the sources and cargo's home are is taken out.
 use_target() { # target
   local target=$1 upper lower flags cflags home=${CARGO_HOME:-$HOME/.cargo}
   lower=${target//-/_} upper=${target//-/_}
   upper=${upper^^}
-  # SQLite, the one C source, for size: without what the store never uses, and without lines.
-  export LIBSQLITE3_FLAGS="-DSQLITE_OMIT_LOAD_EXTENSION -USQLITE_ENABLE_LOAD_EXTENSION \
--USQLITE_ENABLE_FTS3 -USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_RTREE -USQLITE_SOUNDEX \
--USQLITE_ENABLE_STAT4 -USQLITE_ENABLE_DBSTAT_VTAB -DSQLITE_DEFAULT_MEMSTATUS=0"
-  cflags="-Os -g0 -ffunction-sections -fdata-sections -ffile-prefix-map=$ROOT=. -ffile-prefix-map=$home=cargo"
+  use_small_sqlite
+  # No panic passes through SQLite, the one C source, so it needs no tables to unwind by.
+  cflags="-Oz -g0 -ffunction-sections -fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables \
+-ffile-prefix-map=$ROOT=. -ffile-prefix-map=$home=cargo"
   flags="--remap-path-prefix=$ROOT=. --remap-path-prefix=$home=cargo"
   if [ -n "${ANDROID_NDK_HOME:-}" ]; then
     use_ndk "$target"
@@ -128,8 +141,10 @@ use_target() { # target
     # the plain loops of Rust's own.
     flags+=" -Clinker-flavor=ld.lld -L$lib -ldylib=c -ldylib=m -Clink-arg=-L$lib -Clink-arg=$lib/crt.o"
   fi
-  # Pages of 16 KB; all is bound before the first call, and read-only then.
-  flags+=" $(link_args -zmax-page-size=16384 -zrelro -znow --hash-style=gnu --no-undefined --build-id=sha1 --gc-sections)"
+  # Pages of 16 KB; all is bound before the first call, and read-only then. Relocations are packed, which
+  # Android reads since 6.
+  flags+=" $(link_args -zmax-page-size=16384 -zrelro -znow --hash-style=gnu --no-undefined --build-id=sha1 --gc-sections \
+    --pack-dyn-relocs=android)"
   export "CFLAGS_$lower=$cflags" "CARGO_TARGET_${upper}_RUSTFLAGS=$flags"
 }
 

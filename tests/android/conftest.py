@@ -14,6 +14,12 @@ BUILT = ROOT / "build/android"
 DATA = ROOT / "rust-core/tests/data"
 SHIM = Path(__file__).with_name("shim")
 sys.path.insert(0, str(ROOT / "scripts/android"))
+sys.path.insert(0, str(Path(__file__).parent))
+
+import relocations  # noqa: E402
+
+PRODUCT = "libmuzzle.so"
+SELFTEST = "libmuzzle_selftest.so"
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ def abi(request: pytest.FixtureRequest) -> Abi:
 
 @pytest.fixture(scope="session")
 def shim(abi: Abi, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with libraries of bionic's names over glibc, and the loader."""
+    """A folder with libraries of bionic's names over glibc, the loader, and the library that is run."""
     folder = tmp_path_factory.mktemp(f"shim-{abi.name}")
 
     def compile(name: str, source: Path, *flags: str) -> None:
@@ -73,4 +79,5 @@ def shim(abi: Abi, tmp_path_factory: pytest.TempPathFactory) -> Path:
     compile("libdl.so", empty, *shared, "-Wl,-soname,libdl.so")
     compile("liblog.so", empty, *shared, "-Wl,-soname,liblog.so")
     compile("load", SHIM / "load.c")
+    relocations.plain(abi.library(SELFTEST), folder / SELFTEST)
     return folder

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import stubs
-from conftest import ABIS, ROOT, Abi
+from conftest import ABIS, PRODUCT, ROOT, SELFTEST, Abi
+from relocations import relocations
 
 API = 26
 PAGE = 16 * 1024
@@ -16,8 +17,6 @@ PAGE = 16 * 1024
 SYSTEM = {"libc.so", "libdl.so", "liblog.so", "libm.so"}
 # Bytes, of the ABI that nearly all phones have.
 LARGEST = {"arm64-v8a": 2_600_000}
-PRODUCT = "libmuzzle.so"
-SELFTEST = "libmuzzle_selftest.so"
 
 
 @pytest.fixture(params=[PRODUCT, SELFTEST])
@@ -98,11 +97,30 @@ def test_its_symbols_are_found_by_the_gnu_hash(library: Path) -> None:
     assert "GNU_HASH" in dict(dynamic(library))
 
 
+def test_its_relocations_are_packed_and_lie_where_it_may_be_written(library: Path) -> None:
+    """Android reads these since 6, and the glibc that the tests run on reads them unpacked by ours."""
+    packed = relocations(library)
+    assert packed
+    writable = [one for one in segments(library) if one[0] == "LOAD" and "W" in "".join(one[6:-1])]
+    spans = [(int(one[2], 16), int(one[2], 16) + int(one[5], 16)) for one in writable]
+    assert all(any(start <= one.offset < end for start, end in spans) for one in packed)
+    assert len({one.offset for one in packed}) == len(packed)
+
+
+def test_readelf_unpacks_its_relocations_in_the_same_way(library: Path) -> None:
+    section = readelf(library, "--relocations").split("Relocation section '")[1]
+    assert section.startswith((".rela.dyn'", ".rel.dyn'"))
+    lines = re.findall(r"^([0-9a-f]{8,16}) +([0-9a-f]{8,16}) ", section, re.M)
+    assert lines
+    found = relocations(library)
+    assert [(one.offset, one.info) for one in found] == [(int(at, 16), int(info, 16)) for at, info in lines]
+
+
 def test_it_exports_its_natives_and_nothing_else(abi: Abi) -> None:
     exported = {name for _, section, name in symbols(abi.library(PRODUCT)) if section != "UND"}
-    assert {name for name in exported if not re.match(r"Java_|JNI_OnLoad$", name)} == set()
-    manifest = (ROOT / "rust-core/Cargo.toml").read_text()
-    assert ("JNI_OnLoad" in exported) == bool(re.search("^jni = ", manifest, re.M))
+    source = (ROOT / "android-app/src/main/java/app/muzzle/core/NativeCore.java").read_text()
+    natives = re.findall(r"public static native \w+(?:\[\])? (\w+)\(", source)
+    assert exported == {"JNI_OnLoad", *(f"Java_app_muzzle_core_NativeCore_{name}" for name in natives)}
 
 
 def test_the_self_test_exports_one_function(abi: Abi) -> None:

@@ -13,7 +13,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from conftest import DATA, Abi
+from conftest import DATA, SELFTEST, Abi
 
 TIMEOUT = 300
 KILLS = 10
@@ -22,8 +22,7 @@ KILLS = 10
 def command(abi: Abi, shim: Path, step: str, folder: Path) -> list[str]:
     path = f"LD_LIBRARY_PATH={shim}"
     emulator = [*abi.emulator, "-E", path] if abi.emulator else ["env", path]
-    library = abi.library("libmuzzle_selftest.so")
-    return [*map(str, [*emulator, shim / "load", library, step, folder, DATA])]
+    return [*map(str, [*emulator, shim / "load", shim / SELFTEST, step, folder, DATA])]
 
 
 def step(abi: Abi, shim: Path, name: str, folder: Path) -> str:
