@@ -286,9 +286,10 @@ impl Core {
                     Reach::Deep => "deep",
                 };
                 json!({"state": "running", "since": since_ms, "reach": reach,
-                    "flows": counted.flows, "packets_in": counters.packets_in,
-                    "questions": counters.questions, "answered": counters.answered,
-                    "blocked": counters.blocked, "drops": drops})
+                    "flows": counted.flows, "touched_bytes": counted.touched_bytes,
+                    "packets_in": counters.packets_in, "questions": counters.questions,
+                    "answered": counters.answered, "blocked": counters.blocked,
+                    "parked": counters.parked, "drops": drops})
             }
         };
         let store = self.service.store();
