@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// Bytes of a file, in memory only where they are read.
 #[derive(Debug)]
@@ -271,8 +272,14 @@ fn address(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
 /// The option that has the kernel cut what it is given into equal datagrams (UDP_SEGMENT, udp(7)).
 const UDP_SEGMENT: libc::c_int = 103;
 
-/// Whether the kernel knows the option (4.18 and later). One that does not would send all as one.
+/// Whether the kernel knows the option (4.18 and later), by the first datagram socket that asks. One
+/// that does not would send all as one.
 pub(super) fn knows_segments(fd: &OwnedFd) -> bool {
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    *KNOWN.get_or_init(|| takes_segments(fd))
+}
+
+fn takes_segments(fd: &OwnedFd) -> bool {
     let off: libc::c_int = 0;
     // SAFETY: the descriptor is open, and the option's value is an integer of the stated size.
     let result = unsafe {
