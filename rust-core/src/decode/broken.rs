@@ -2,7 +2,7 @@
 //! taken for a format.
 
 use super::decode;
-use super::vectors::post;
+use super::hostile::packing::post;
 use crate::event::{Problem, ProblemCode as Code, Protocol, State};
 use crate::http::Request;
 

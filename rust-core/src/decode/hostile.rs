@@ -3,7 +3,7 @@
 
 #[path = "../../fuzz/packing.rs"]
 #[allow(dead_code, reason = "the fuzz targets use all of it")]
-mod packing;
+pub(super) mod packing;
 
 use super::requests::{Sample, samples};
 use super::vectors::{Random, VECTORS, check, mutate};

@@ -1,7 +1,8 @@
 //! Whole requests, recorded or synthetic, against their expected events: every field, every
 //! truncation, and which decoder takes which.
 
-use super::vectors::{VECTORS, check, post};
+use super::hostile::packing::post;
+use super::vectors::{VECTORS, check};
 use super::{DECODERS, Input, decode, events, unpack};
 use crate::event::{Check, ProblemCode, Protocol, State};
 use crate::http::Request;

@@ -1,5 +1,6 @@
 //! Whole requests against the committed bodies: every field, every truncation, many mutations.
 
+use super::hostile::packing::post;
 use super::{decode, events};
 use crate::event::{
     Check, Event, IdKind, Kind, ProblemCode, Protocol, ReasonCode, State, Transport, Verdict,
@@ -26,16 +27,6 @@ pub(super) const VECTORS: [(&str, &[u8], &str); 7] = vectors!(
     "python-sdk-1.11.0-debug",
     "synthetic-encrypted-gzip9",
 );
-
-pub(super) fn post(body: &[u8]) -> Request {
-    Request {
-        method: "POST".into(),
-        target: "/".into(),
-        body: body.to_vec(),
-        body_size: body.len() as u64,
-        ..Request::default()
-    }
-}
 
 /// What must hold whatever the bytes.
 pub(super) fn check(request: &Request) {
