@@ -7,7 +7,25 @@ use crate::service::{ListsError, table};
 use crate::signatures::HostTable;
 use crate::{limits, lists};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Lists beside the built-in ones.
+#[derive(clap::Args, Default)]
+pub(crate) struct OwnLists {
+    /// A list of hosts of your own; its rows come before the built-in ones
+    #[arg(long, value_name = "FILE")]
+    signatures: Option<PathBuf>,
+    /// Folder of lists that `muzzle lists import` took in
+    #[arg(long, value_name = "DIR")]
+    lists: Option<PathBuf>,
+}
+
+impl OwnLists {
+    /// The built-in lists together with these.
+    pub(crate) fn table(&self) -> Result<HostTable, Failure> {
+        host_table(self.signatures.as_deref(), self.lists.as_deref())
+    }
+}
 
 /// Reads a file that a person wrote, within [`limits::CONFIG_FILE`].
 pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {

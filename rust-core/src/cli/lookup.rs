@@ -2,7 +2,7 @@
 //! owner's policy makes of the answer is not its matter.
 
 use super::Failure;
-use super::files::{host_table, read_policy};
+use super::files::{OwnLists, read_policy};
 use crate::event::Protocol;
 use crate::policy::Policy;
 use crate::signatures::{Category, HostTable, Listing, Rule, host_of};
@@ -27,19 +27,15 @@ pub(crate) struct Args {
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
-    /// Read this list too; its rows come before the built-in ones
-    #[arg(long, value_name = "FILE")]
-    signatures: Option<PathBuf>,
-    /// Folder of lists that `muzzle lists import` took in
-    #[arg(long, value_name = "DIR")]
-    lists: Option<PathBuf>,
+    #[command(flatten)]
+    lists: OwnLists,
     /// Tell what this policy switches off
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
-    let table = &host_table(args.signatures.as_deref(), args.lists.as_deref())?;
+    let table = &args.lists.table()?;
     let policy = read_policy(args.policy.as_deref())?;
     let hosts: Vec<_> = args.hosts.iter().map(|input| host_of(input)).collect();
     let answers: Vec<_> = hosts.iter().map(|host| Answer::new(table, &policy, host)).collect();
@@ -214,6 +210,7 @@ fn purpose(category: Category) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::files::host_table;
     use std::fmt::Write as _;
 
     fn printed(table: &HostTable, host: &str) -> String {

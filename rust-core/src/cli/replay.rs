@@ -2,7 +2,7 @@
 //! be read of a capture that is damaged.
 
 use super::events::{at, print, shows_progress};
-use super::files::{host_table, read_policy};
+use super::files::{OwnLists, read_policy};
 use super::progress::Progress;
 use super::{Failure, words};
 use crate::decode;
@@ -49,12 +49,8 @@ pub(crate) struct Args {
     /// The owner's choices; without it every listed host is recorded
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// A list of hosts of your own; its rows come before the built-in ones
-    #[arg(long, value_name = "FILE")]
-    signatures: Option<PathBuf>,
-    /// Folder of lists that `muzzle lists import` took in
-    #[arg(long, value_name = "DIR")]
-    lists: Option<PathBuf>,
+    #[command(flatten)]
+    lists: OwnLists,
     /// Database to add the events to, in place of printing them; made where it is missing
     #[arg(long, value_name = "FILE")]
     db: Option<PathBuf>,
@@ -203,7 +199,7 @@ fn rules(args: &Args) -> Result<Rules, Failure> {
         Some(path) => read_policy(Some(path))?,
         None => Policy::parse(RECORD).map_err(Failure::new)?,
     };
-    let table = host_table(args.signatures.as_deref(), args.lists.as_deref())?;
+    let table = args.lists.table()?;
     Ok(Rules { table: Arc::new(table), policy })
 }
 
@@ -347,7 +343,7 @@ mod tests {
     /// What a replay of these bytes prints, and how it ended.
     fn replayed(bytes: &[u8], policy: &str) -> (Result<(), Stop>, Vec<Event>) {
         let mut capture = Capture::new(unpacked(Cursor::new(bytes.to_vec())).unwrap()).unwrap();
-        let table = Arc::new(host_table(None, None).unwrap());
+        let table = Arc::new(OwnLists::default().table().unwrap());
         let mut replay = Replay::new(Rules { table, policy: Policy::parse(policy).unwrap() });
         let mut out = Vec::new();
         let mut sink = Sink::new(None, Some(Box::new(&mut out)), true);
@@ -362,7 +358,7 @@ mod tests {
 
     fn args(file: &Path) -> Args {
         let file = file.to_owned();
-        Args { file, policy: None, signatures: None, lists: None, db: None, json: true }
+        Args { file, policy: None, lists: OwnLists::default(), db: None, json: true }
     }
 
     fn listed() -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! `muzzle run`: the core on a Linux TUN.
 
-use super::files::{host_table, read_policy};
+use super::files::{OwnLists, read_policy};
 use super::routes::{MARK, Routes};
 use super::{Failure, tun};
 use crate::engine::{Reach, Rules};
@@ -38,12 +38,8 @@ pub(crate) struct Args {
     /// The owner's choices; without it every listed host is blocked for every app
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// A list of hosts of your own; its rows come before the built-in ones
-    #[arg(long, value_name = "FILE")]
-    signatures: Option<PathBuf>,
-    /// Folder of lists that `muzzle lists import` took in
-    #[arg(long, value_name = "DIR")]
-    lists: Option<PathBuf>,
+    #[command(flatten)]
+    lists: OwnLists,
     /// Resolver to ask for all other names, with or without a port; may be given again.
     /// Without it, those of /etc/resolv.conf
     #[arg(long, value_name = "ADDR")]
@@ -165,7 +161,7 @@ fn summary(counted: &io::Snapshot) -> String {
 }
 
 fn load_rules(args: &Args) -> Result<Rules, Failure> {
-    let table = Arc::new(host_table(args.signatures.as_deref(), args.lists.as_deref())?);
+    let table = Arc::new(args.lists.table()?);
     let policy = read_policy(args.policy.as_deref())?;
     for warning in policy.warnings(&table) {
         anstream::eprintln!("warning: {}", words(&warning));
