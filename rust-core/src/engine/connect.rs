@@ -103,7 +103,7 @@ impl Engine {
                         race.candidates.extend(found);
                         self.go_on(now, token, fx);
                     }
-                    Phase::Owner | Phase::Open(_) => {}
+                    Phase::Owner | Phase::Connected { .. } | Phase::Open(_) => {}
                 }
             }
             Some(Flow::Udp(_)) => self.udp_resolved(now, token, found, fx),
@@ -165,6 +165,13 @@ impl Engine {
         }
     }
 
+    fn ahead_until(&mut self, token: Token) -> Option<i64> {
+        match self.flows.get_mut(token)? {
+            Flow::Tcp(flow) => flow.ahead_until,
+            _ => None,
+        }
+    }
+
     /// Tries the next address, where it is its turn; ends the race where nothing is left of it.
     fn go_on(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
         loop {
@@ -183,7 +190,8 @@ impl Engine {
         }
         let next = (!race.candidates.is_empty()).then_some(race.next_us);
         let due = next.unwrap_or(race.until_us).min(race.until_us);
-        self.set_timer(token, Some(due));
+        let ahead = self.ahead_until(token);
+        self.set_timer(token, ahead.into_iter().chain([due]).min());
     }
 
     fn attempt(&mut self, now: Now, token: Token, server: SocketAddr, fx: &mut dyn Effects) {
@@ -318,8 +326,8 @@ impl Engine {
         self.drop_tcp(now, token, fx);
     }
 
-    /// The network accepted: so does the app's connection.
-    fn connected(
+    /// The network accepted: so does the app's connection, once its owner is known.
+    pub(super) fn connected(
         &mut self,
         now: Now,
         token: Token,
@@ -328,6 +336,10 @@ impl Engine {
         fx: &mut dyn Effects,
     ) {
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
+        if let Some(until) = flow.ahead_until {
+            flow.phase = Phase::Connected { server, ready };
+            return self.set_timer(token, Some(until));
+        }
         let recorded = flow.facts.as_ref().is_some_and(|f| f.verdict == Verdict::Record);
         let inspect = if recorded { Inspect::requests() } else { Inspect::Off };
         let Readiness { readable, writable, .. } = ready;

@@ -8,14 +8,15 @@ use super::inspect::Inspect;
 use super::local::Local;
 use super::pipe::{Open, Peer};
 use super::tcp::Phase;
-use super::{Effects, Engine, Flow, Now, Subject};
+use super::{Effects, Engine, Flow, Now, Rules, Subject};
 use crate::event::{ReasonCode, Transport, Verdict};
 use crate::flow::Token;
 use crate::http::{Addressed, HeadReader};
 use crate::limits;
-use crate::policy::ENCRYPTED_DNS;
+use crate::policy::{ENCRYPTED_DNS, Target};
 use crate::tls::{Ech, Hello, HelloReader};
 use crate::wire::Proto;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Looks at a stream until it tells its host.
@@ -94,9 +95,37 @@ impl Engine {
             return self.accept(now, token, gate, Inspect::Off, fx);
         }
         match verdict {
-            Verdict::Allow | Verdict::Record => self.connect_to(now, token, tuple.dst.ip(), fx),
+            Verdict::Allow | Verdict::Record => self.reach(now, token, tuple.dst.ip(), fx),
             // Nobody here could answer in the place of a server of any port.
-            Verdict::Block | Verdict::Capture => self.tcp_block(now, token, fx),
+            Verdict::Block | Verdict::Capture => {
+                self.end_race(token, fx);
+                self.tcp_block(now, token, fx);
+            }
+        }
+    }
+
+    /// Connects to a bare address although its owner is not known yet, where that makes no
+    /// difference: the look-up and the network take their time together. Nothing is said to the
+    /// app before both have answered.
+    pub(super) fn connect_ahead(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
+        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
+        let dst = flow.tuple.dst;
+        let target = Target { host: None, addr: Some(dst.ip()), port: dst.port() };
+        let Rules { table, policy } = &self.rules;
+        if is_looked_at(dst.port()) || !policy.is_free(table, now.wall_ms, target) {
+            return;
+        }
+        flow.ahead_until = Some(now.mono_us + limits::OWNER_TIMEOUT.as_micros() as i64);
+        self.connect_to(now, token, dst.ip(), fx);
+    }
+
+    /// Connects, or goes on with what [`Engine::connect_ahead`] began.
+    fn reach(&mut self, now: Now, token: Token, addr: IpAddr, fx: &mut dyn Effects) {
+        let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
+        match flow.phase {
+            Phase::Connecting(_) => self.connect_due(now, token, fx),
+            Phase::Connected { server, ready } => self.connected(now, token, server, ready, fx),
+            _ => self.connect_to(now, token, addr, fx),
         }
     }
 

@@ -52,7 +52,7 @@ impl Engine {
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
         let (slot, to) = (flow.slot, flow.tuple.dst.ip());
         match &flow.phase {
-            Phase::Connecting(_) => {
+            Phase::Connecting(_) | Phase::Connected { .. } => {
                 self.end_race(token, fx);
                 self.questions.forget(token);
                 match slot {

@@ -15,7 +15,7 @@ impl Flow {
     fn can_give_way(&self) -> bool {
         match self {
             Self::Tcp(flow) => match &flow.phase {
-                Phase::Connecting(_) => true,
+                Phase::Connecting(_) | Phase::Connected { .. } => true,
                 Phase::Open(open) => {
                     matches!(open.peer, Peer::Joining { .. } | Peer::Network { .. })
                 }

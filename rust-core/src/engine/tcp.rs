@@ -33,6 +33,8 @@ pub(super) struct TcpFlow {
     pub(super) syn_len: usize,
     pub(super) facts: Option<Arc<FlowFacts>>,
     pub(super) phase: Phase,
+    /// Until when its owner may still be told, while it is connected ahead of that.
+    pub(super) ahead_until: Option<i64>,
     queued: bool,
     /// It moved much in its last turn.
     bulk: bool,
@@ -49,6 +51,8 @@ pub(super) enum Phase {
     Resolving { open_questions: u8 },
     /// Is anybody there?
     Connecting(Box<Race>),
+    /// Somebody is; but who sent this?
+    Connected { server: SocketAddr, ready: Readiness },
     /// Bytes flow.
     Open(Box<Open>),
 }
@@ -136,6 +140,7 @@ impl Engine {
             syn_len,
             facts: None,
             phase: Phase::Owner,
+            ahead_until: None,
             queued: false,
             bulk: false,
             rest: Rest::default(),
@@ -150,8 +155,10 @@ impl Engine {
         if to_resolver {
             return self.accept_local(now, token, Local::resolver(), fx);
         }
-        if let Some(uid) = self.owner(now, token, &tuple, fx) {
-            self.tcp_owner(now, token, uid, fx);
+        match self.owner(now, token, &tuple, fx) {
+            Some(uid) => self.tcp_owner(now, token, uid, fx),
+            None if slot.is_none() => self.connect_ahead(now, token, fx),
+            None => {}
         }
     }
 
@@ -163,7 +170,8 @@ impl Engine {
         fx: &mut dyn Effects,
     ) {
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
-        if !matches!(flow.phase, Phase::Owner) {
+        let ahead = flow.ahead_until.take().is_some();
+        if !ahead && !matches!(flow.phase, Phase::Owner) {
             return;
         }
         flow.uid = uid;
@@ -242,6 +250,10 @@ impl Engine {
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
         match &mut flow.phase {
             Phase::Connecting(_) => self.attempt_ready(now, token, token, ready, fx),
+            Phase::Connected { ready: before, .. } => {
+                before.readable |= ready.readable;
+                before.writable |= ready.writable;
+            }
             Phase::Open(open) => match &mut open.peer {
                 Peer::Network { readable, writable, .. } => {
                     *readable |= ready.readable;
@@ -372,6 +384,9 @@ impl Engine {
 
     pub(super) fn tcp_due(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
+        if flow.ahead_until.is_some_and(|at| at <= now.mono_us) {
+            return self.owner_due(now, token, fx);
+        }
         match &flow.phase {
             Phase::Open(open) => match &open.peer {
                 Peer::Gate(gate) if gate.until_us <= now.mono_us => {

@@ -286,6 +286,12 @@ impl Policy {
         !self.is_paused(now_ms) && self.anyone().any(|app| self.refuses_bypass_of(app))
     }
 
+    /// Whether nothing is said about a target, by a list or the owner: every app may reach it.
+    pub fn is_free(&self, table: &HostTable, now_ms: i64, target: Target<'_>) -> bool {
+        let case = self.case(table, now_ms, target);
+        case.listed.is_none() && case.general.is_none() && !case.special && !case.is_bypass()
+    }
+
     /// Whether any app could get something other than allow for this name: such a name gets a
     /// fake address.
     pub fn concerns(&self, table: &HostTable, now_ms: i64, host: &str) -> bool {

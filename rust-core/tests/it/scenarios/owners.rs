@@ -5,6 +5,7 @@ use crate::harness::*;
 use muzzle::engine::Drop;
 use muzzle::event::{Record, Verdict};
 use muzzle::limits;
+use smoltcp::wire::TcpControl;
 
 const LIMIT: i64 = limits::OWNER_TIMEOUT.as_micros() as i64;
 
@@ -103,4 +104,112 @@ fn a_datagram_whose_owner_is_never_told_is_that_of_an_unknown_app() {
     assert_eq!((sim.icmp().len(), sim.blocked()), (1, 1));
     assert_eq!(sim.engine.counters().dropped(Drop::OwnerTimeout), 1);
     sim.assert_clean();
+}
+
+/// A connection to a bare address on a port of no name, its owner told after so long; the server
+/// answers after a millisecond.
+fn open_ahead(policy: &str, wait_us: i64) -> (Sim, usize) {
+    let mut sim = Sim::deep(policy);
+    sim.world.serve((SERVER, 7000), Script { latency_us: 1000, ..Script::echo() });
+    let app = sim.connect(RECORD, (SERVER, 7000).into());
+    sim.world.owners.insert(sim.clients[app].local.port(), (Some(RECORD), wait_us));
+    sim.send(app, POST);
+    (sim, app)
+}
+
+fn passed(sim: &Sim) -> Vec<(Option<u32>, u64)> {
+    let passed = |record: &Record| match record {
+        Record::Passed { facts, up, .. } => Some((facts.uid, *up)),
+        _ => None,
+    };
+    sim.world.records.iter().filter_map(passed).collect()
+}
+
+#[test]
+fn an_address_that_nothing_is_said_about_is_connected_to_while_its_owner_is_looked_up() {
+    for wait_us in [500, 1000, LIMIT - 1] {
+        let (mut sim, app) = open_ahead(POLICY, wait_us);
+        sim.run(400);
+        assert_eq!(sim.world.tried(), [(SERVER, 7000).into()], "{wait_us}");
+        sim.run_while(wait_us - 1, |sim| !sim.clients[app].was_open);
+        assert!(!sim.clients[app].was_open, "{wait_us}: the app is answered last");
+        sim.run(LIMIT);
+        assert_eq!(sim.received(app), POST, "{wait_us}");
+        sim.clients[app].abort();
+        sim.settle();
+        assert_eq!(passed(&sim), [(Some(RECORD), POST.len() as u64)], "{wait_us}");
+        sim.assert_clean();
+    }
+}
+
+#[test]
+fn a_connection_ahead_whose_owner_is_never_told_is_that_of_an_unknown_app() {
+    let (mut sim, app) = open_ahead(POLICY, UNTOLD);
+    sim.run(LIMIT - 1);
+    assert!(!sim.clients[app].was_open);
+    sim.run(LIMIT);
+    assert_eq!((sim.received(app), sim.engine.counters().dropped(Drop::OwnerTimeout)), (POST, 1));
+    sim.clients[app].abort();
+    sim.settle();
+    assert_eq!(passed(&sim), [(None, POST.len() as u64)]);
+    sim.assert_clean();
+}
+
+#[test]
+fn a_server_that_refuses_is_heard_before_the_owner_is_known() {
+    let (mut sim, app) = open_ahead(POLICY, LIMIT / 2);
+    sim.world.serve((SERVER, 7000), Script::connect(Connect::Refuse));
+    sim.run(LIMIT / 4);
+    assert!(sim.clients[app].was_reset);
+    sim.run(LIMIT);
+    sim.assert_clean();
+}
+
+#[test]
+fn an_app_that_gives_up_before_its_owner_is_known_leaves_nothing_behind() {
+    let mut sim = Sim::deep(POLICY);
+    let to: std::net::SocketAddr = (SERVER, 7000).into();
+    sim.world.serve((SERVER, 7000), Script::echo());
+    let from = sim.source(RECORD, to.ip());
+    sim.world.owners.insert(from.port(), (Some(RECORD), LIMIT / 2));
+    sim.send_packet(tcp(from, to, Tcp::SYN));
+    sim.run(LIMIT / 4);
+    assert_eq!(sim.world.open(), 1);
+    sim.send_packet(tcp(from, to, Tcp { control: TcpControl::Rst, ..Tcp::SYN }));
+    sim.run(LIMIT / 8);
+    assert_eq!((sim.world.tried().len(), sim.world.open()), (1, 0));
+    sim.run(LIMIT);
+    sim.assert_clean();
+}
+
+#[test]
+fn an_address_that_a_rule_is_about_waits_for_its_owner() {
+    let rule = format!("{POLICY}[[host]]\nhost = \"203.0.113.9\"\nverdict = \"block\"\n");
+    let special = rule.clone() + "app = \"org.example.off\"\n";
+    for policy in [rule, special] {
+        let (mut sim, _) = open_ahead(&policy, LIMIT / 2);
+        sim.run(LIMIT / 4);
+        assert_eq!(sim.world.tried(), [], "{policy}");
+    }
+}
+
+#[test]
+fn a_rule_that_comes_before_the_owner_is_known_still_counts() {
+    let (mut sim, app) = open_ahead(POLICY, LIMIT / 2);
+    sim.run(LIMIT / 4);
+    assert_eq!(sim.world.open(), 1);
+    sim.set_rules(&format!("{POLICY}[[host]]\nhost = \"203.0.113.9\"\nverdict = \"block\"\n"));
+    sim.run(LIMIT);
+    assert!(sim.clients[app].was_reset && !sim.clients[app].was_open);
+    assert_eq!((sim.blocked(), sim.world.open()), (1, 0));
+    sim.assert_clean();
+}
+
+#[test]
+fn a_network_that_changes_before_the_owner_is_known_is_connected_to_anew() {
+    let (mut sim, app) = open_ahead(POLICY, LIMIT / 2);
+    sim.run(LIMIT / 4);
+    sim.move_to(&[], &[(SERVER, 7000).into()]);
+    sim.run(LIMIT);
+    assert_eq!((sim.received(app), sim.world.tried().len()), (POST, 2));
 }
