@@ -12,13 +12,78 @@ use crate::event::{FlowFacts, ReasonCode, Transport, Verdict};
 use crate::flow::Token;
 use crate::limits;
 use crate::policy::ENCRYPTED_DNS;
-use crate::quic::{InitialReader, Outcome};
+use crate::quic::{ConnectionId, InitialReader, Outcome};
 use crate::tls::{ClientHello, Ech};
 use crate::wire::{FiveTuple, Packet, Proto};
 use std::net::SocketAddr;
+use std::ops::Range;
 
 /// The port of HTTP/3.
 const HTTP3: u16 = 443;
+
+/// The QUIC connections of a flow behind its first: one that begins is judged, too.
+#[derive(Default)]
+pub(super) struct Later {
+    /// The last one that passed, and the last that did not.
+    passed: ConnectionId,
+    refused: ConnectionId,
+    waiting: Option<Box<Waiting>>,
+}
+
+/// One whose hello is not whole.
+struct Waiting {
+    id: ConnectionId,
+    since_us: i64,
+    reader: InitialReader,
+    /// Whole packets in their order.
+    held: Vec<Vec<u8>>,
+}
+
+/// What is to be done with a datagram of a [`Later`] connection.
+enum Step {
+    Send,
+    Hold,
+    Refuse,
+    /// Judge it, and send what was held.
+    Judge(Option<ClientHello>, Vec<Vec<u8>>),
+}
+
+impl Later {
+    fn step(&mut self, now: Now, packet: &[u8], data: &[u8]) -> Step {
+        let Some(id) = ConnectionId::of(data) else { return Step::Send };
+        if id == self.passed {
+            return Step::Send;
+        }
+        if id == self.refused {
+            return Step::Refuse;
+        }
+        let mut one = match self.waiting.take_if(|waiting| waiting.id == id) {
+            Some(waiting) => waiting,
+            None => Box::new(Waiting {
+                id,
+                since_us: now.mono_us,
+                reader: InitialReader::default(),
+                held: Vec::new(),
+            }),
+        };
+        let outcome = one.reader.feed(data);
+        // The server has named the connection that is under way, or it is of another version: no
+        // key of its own opens it.
+        if !one.reader.has_begun() {
+            return Step::Send;
+        }
+        one.held.push(packet.to_vec());
+        let overdue = now.mono_us - one.since_us > limits::FIRST_BYTES.as_micros() as i64;
+        match outcome {
+            Outcome::Done(hello) => Step::Judge(Some(hello), one.held),
+            Outcome::More if !overdue => {
+                self.waiting = Some(one);
+                Step::Hold
+            }
+            _ => Step::Judge(None, one.held),
+        }
+    }
+}
 
 /// A flow that waits at its gate.
 pub(super) struct QuicGate {
@@ -148,7 +213,10 @@ impl Engine {
     /// Sends what was held, to the address that the app asked for.
     fn udp_join(&mut self, now: Now, facts: FlowFacts, gate: &QuicGate, fx: &mut dyn Effects) {
         let (tuple, held) = (gate.tuple, &gate.held);
-        let flow = UdpFlow::joined(now, tuple, facts, gate.read > 0 && !gate.reader.has_begun());
+        let unbegun = gate.read > 0 && !gate.reader.has_begun();
+        let mut flow = UdpFlow::joined(now, tuple, facts, unbegun);
+        let first = held.first().and_then(|packet| ConnectionId::of(data(packet)));
+        flow.later.passed = first.unwrap_or_default();
         let token = self.begin(now, Some(tuple), Flow::Udp(flow), fx);
         if self.connect(now, token, (Proto::Udp, tuple.dst), fx).is_err() {
             self.counters.drop(Drop::ConnectFailed);
@@ -161,6 +229,61 @@ impl Engine {
         let first = held.first().map(|packet| data(packet)).unwrap_or_default();
         self.udp_opened(now, token, tuple.dst, first, fx);
         self.watch_idle(token);
+        for packet in held {
+            self.send_datagram(now, token, data(packet), fx);
+        }
+    }
+
+    /// A datagram of a flow that passed its gate, perhaps of another connection: an app may speak
+    /// to several hosts at one address from one socket.
+    pub(super) fn quic_later(
+        &mut self,
+        now: Now,
+        token: Token,
+        packet: &[u8],
+        range: Range<usize>,
+        fx: &mut dyn Effects,
+    ) {
+        let Some(Flow::Udp(flow)) = self.flows.get_mut(token) else { return };
+        match flow.later.step(now, packet, &packet[range.clone()]) {
+            Step::Send => self.send_datagram(now, token, &packet[range], fx),
+            Step::Hold => {}
+            Step::Refuse => self.refuse(packet, Proto::Udp, fx),
+            Step::Judge(hello, held) => self.quic_judge(now, token, hello, &held, fx),
+        }
+    }
+
+    /// Decides about a connection behind the first of its flow, which goes on whatever comes out.
+    fn quic_judge(
+        &mut self,
+        now: Now,
+        token: Token,
+        hello: Option<ClientHello>,
+        held: &[Vec<u8>],
+        fx: &mut dyn Effects,
+    ) {
+        let Some(Flow::Udp(flow)) = self.flows.get_mut(token) else { return };
+        let (tuple, Some(before)) = (flow.tuple, flow.facts()) else { return };
+        let first = held.first().map(Vec::as_slice).unwrap_or_default();
+        let id = ConnectionId::of(data(first)).unwrap_or_default();
+        let host = hello.as_ref().and_then(|hello| hello.name()).map(ToString::to_string);
+        if host.is_some() && host != before.host {
+            let uid = before.uid;
+            let mut facts = self.decide(now, &tuple, Subject::Host(host), uid);
+            facts.transport = Transport::Quic;
+            facts.ech = hello.is_some_and(|hello| hello.ech == Ech::Offered);
+            if matches!(facts.verdict, Verdict::Block | Verdict::Capture) {
+                if let Some(Flow::Udp(flow)) = self.flows.get_mut(token) {
+                    flow.later.refused = id;
+                }
+                self.refuse(first, Proto::Udp, fx);
+                return self.refused(now, tuple, facts, fx);
+            }
+            self.udp_renamed(now, token, facts, data(first), fx);
+        }
+        if let Some(Flow::Udp(flow)) = self.flows.get_mut(token) {
+            flow.later.passed = id;
+        }
         for packet in held {
             self.send_datagram(now, token, data(packet), fx);
         }

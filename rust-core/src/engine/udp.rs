@@ -4,10 +4,11 @@
 //! Never reads into a datagram beyond its first byte, and keeps one datagram at most while the
 //! verdict and the address are not known; UDP may lose the rest.
 
+use super::quic::Later;
 use super::timers::{Idle, Timer};
 use super::{Drop, Effects, Engine, Flow, Now, Readiness, Received, Sent, Subject};
 use super::{Undelivered, is_resolver};
-use crate::event::{FlowFacts, Record, Transport, Verdict};
+use crate::event::{FlowFacts, ReasonCode, Record, Transport, Verdict};
 use crate::flow::Token;
 use crate::limits;
 use crate::names::{FakePool, Slot};
@@ -25,6 +26,8 @@ pub(super) struct UdpFlow {
     phase: Phase,
     /// It passed its gate and no QUIC connection has begun: the first one goes there, too.
     unbegun: bool,
+    /// What is known of its further QUIC connections.
+    pub(super) later: Later,
     /// Number of the last echo request.
     pub(super) last: u16,
     pub(super) idle: Idle,
@@ -86,6 +89,7 @@ impl UdpFlow {
                 open_questions: if slot.is_some() { 2 } else { 0 },
             },
             unbegun: false,
+            later: Later::default(),
             last: 0,
             idle: Idle::new(now, limit),
             up: 0,
@@ -102,6 +106,7 @@ impl UdpFlow {
             facts: Some(Arc::new(facts)),
             phase: Phase::Open,
             unbegun,
+            later: Later::default(),
             last: 0,
             idle: Idle::new(now, limits::UDP_IDLE),
             up: 0,
@@ -118,6 +123,18 @@ impl UdpFlow {
             reader.feed(data);
             reader.has_begun()
         }
+    }
+
+    /// Whether this datagram may belong to another QUIC connection than the one that was judged. The
+    /// name at a fake address is known whatever is said there.
+    fn may_begin_another(&self, data: &[u8]) -> bool {
+        let looked_at = |facts: &FlowFacts| {
+            !matches!(facts.reason.code, ReasonCode::AppOff | ReasonCode::Paused)
+        };
+        self.slot.is_none()
+            && self.tuple.proto == Proto::Udp
+            && quic::is_long_header(data)
+            && self.facts().is_some_and(looked_at)
     }
 
     pub(super) fn is_refused(&self) -> bool {
@@ -151,6 +168,9 @@ impl Engine {
                 Some(Flow::Udp(flow)) if flow.begins(&bytes[data.clone()]) => {
                     self.udp_end(now, token, fx);
                     return self.quic_open(now, packet, bytes, fx);
+                }
+                Some(Flow::Udp(flow)) if flow.may_begin_another(&bytes[data.clone()]) => {
+                    return self.quic_later(now, token, bytes, data, fx);
                 }
                 _ => {}
             }
@@ -414,6 +434,25 @@ impl Engine {
         }
     }
 
+    /// What follows in an open flow is another host's: the record of the one before ends.
+    pub(super) fn udp_renamed(
+        &mut self,
+        now: Now,
+        token: Token,
+        facts: FlowFacts,
+        first: &[u8],
+        fx: &mut dyn Effects,
+    ) {
+        let Some(Flow::Udp(flow)) = self.flows.get_mut(token) else { return };
+        let Some(before) = flow.facts.replace(Arc::new(facts)) else { return };
+        let server = before.server;
+        let (up, down) = (std::mem::take(&mut flow.up), std::mem::take(&mut flow.down));
+        ended(now, before, up, down, fx);
+        if let Some(server) = server {
+            self.udp_opened(now, token, server, first, fx);
+        }
+    }
+
     /// Takes a flow out and completes its records.
     pub(super) fn udp_end(&mut self, now: Now, token: Token, fx: &mut dyn Effects) {
         fx.close(token, false);
@@ -425,12 +464,14 @@ impl Engine {
             self.pool.unpin(slot);
         }
         let (Phase::Open, Some(facts)) = (flow.phase, flow.facts) else { return };
-        let (up, down) = (flow.up, flow.down);
-        match facts.verdict {
-            Verdict::Allow => {
-                fx.record(Record::Passed { facts: Arc::unwrap_or_clone(facts), up, down });
-            }
-            _ => fx.record(Record::Closed { flow: facts.flow, time_ms: now.wall_ms, up, down }),
-        }
+        ended(now, facts, flow.up, flow.down, fx);
     }
+}
+
+/// Completes the records of a flow that was open.
+fn ended(now: Now, facts: Arc<FlowFacts>, up: u64, down: u64, fx: &mut dyn Effects) {
+    fx.record(match facts.verdict {
+        Verdict::Allow => Record::Passed { facts: Arc::unwrap_or_clone(facts), up, down },
+        _ => Record::Closed { flow: facts.flow, time_ms: now.wall_ms, up, down },
+    });
 }

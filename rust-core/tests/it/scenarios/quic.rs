@@ -279,3 +279,71 @@ fn a_storm_of_datagrams_at_the_gate_is_held_within_bounds() {
     let arrived = sim.world.conns[0].datagrams.len();
     assert_eq!(arrived, usize::from(limits::QUIC_DATAGRAMS));
 }
+
+/// The client of RFC 9001 Appendix A.2, which asks for example.com.
+fn of_the_rfc() -> Vec<Vec<u8>> {
+    datagrams(include_bytes!("../../data/quic/rfc9001-a2.bin"))
+}
+
+#[test]
+fn a_second_connection_of_a_socket_is_judged_by_its_own_name() {
+    let short = [&[0x41][..], &pattern(60, 7)].concat();
+    // A datagram of the first connection under the server's name for it, which no own key opens.
+    let mut handshake = of_the_rfc()[0].clone();
+    handshake[6..14].fill(7);
+    for (client, second, needed) in recorded() {
+        let (mut sim, from, to) = world(BLOCK);
+        send(&mut sim, from, to, &of_the_rfc());
+        let begun = second[..needed].iter().flat_map(|one| [one.clone(), handshake.clone()]);
+        send(&mut sim, from, to, &begun.collect::<Vec<_>>());
+        // Sent again, as nobody answers; and the first one goes on.
+        send(&mut sim, from, to, &second[..needed]);
+        send(&mut sim, from, to, std::slice::from_ref(&short));
+        let passed = sim.world.conns[0].datagrams.clone();
+        let first = of_the_rfc().into_iter().chain(vec![handshake.clone(); needed]);
+        assert!(first.chain([short.clone()]).eq(passed), "{client}");
+        let told = Icmp { to: from.ip(), src_port: from.port(), dst_port: 443, port: true };
+        assert!(sim.icmp().len() > 1 && sim.icmp().iter().all(|one| **one == told), "{client}");
+        let [Record::Blocked(facts)] = &sim.world.records[..] else {
+            panic!("{client}: {:?}", sim.world.records)
+        };
+        assert_eq!((facts.host.as_deref(), facts.uid), (Some(HOST), Some(BLOCK)), "{client}");
+        assert_eq!((sim.world.conns.len(), facts.transport), (1, Transport::Quic), "{client}");
+        sim.run(2 * limits::UDP_IDLE.as_micros() as i64);
+        sim.assert_clean();
+    }
+}
+
+#[test]
+fn a_second_connection_that_may_pass_is_told_of_under_its_own_name() {
+    for (client, second, _) in recorded() {
+        let (mut sim, from, to) = world(RECORD);
+        let all = [of_the_rfc(), second].concat();
+        send(&mut sim, from, to, &all);
+        assert_passed(&sim, &all, client);
+        sim.run(2 * limits::UDP_IDLE.as_micros() as i64);
+        let bytes = |from: usize| all[from..].iter().map(|one| one.len() as u64).sum::<u64>();
+        let [first, opened, _, closed] = &sim.world.records[..] else {
+            panic!("{client}: {:?}", sim.world.records)
+        };
+        let Record::Passed { facts, up, .. } = first else { panic!("{client}: {first:?}") };
+        assert_eq!((facts.host.as_deref(), *up), (Some("example.com"), 1200), "{client}");
+        let Record::Opened(facts) = opened else { panic!("{client}: {opened:?}") };
+        assert_eq!((facts.host.as_deref(), facts.server), (Some(HOST), Some(to)), "{client}");
+        let Record::Closed { up, .. } = closed else { panic!("{client}: {closed:?}") };
+        assert_eq!(*up, bytes(1), "{client}");
+        sim.assert_clean();
+    }
+}
+
+#[test]
+fn a_second_hello_that_never_becomes_whole_goes_on_when_its_client_tries_again() {
+    let (mut sim, from, to) = world(BLOCK);
+    send(&mut sim, from, to, &of_the_rfc());
+    let half = named("chromium")[..1].to_vec();
+    send(&mut sim, from, to, &half);
+    assert_eq!(sim.world.conns[0].datagrams.len(), 1);
+    sim.run(2 * limits::FIRST_BYTES.as_micros() as i64);
+    send(&mut sim, from, to, &half);
+    assert_eq!(sim.world.conns[0].datagrams.len(), 3);
+}
