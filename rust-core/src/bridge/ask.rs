@@ -266,6 +266,12 @@ impl Scope {
         };
         self.uid.or_else(named)
     }
+
+    /// With both, the events are the package's: it may have had another user id.
+    pub(super) fn of_package(mut self) -> Self {
+        self.uid = self.uid.filter(|_| self.package.is_none());
+        self
+    }
 }
 
 impl TryFrom<Scope> for store::Filter {

@@ -176,7 +176,7 @@ struct HostLine<'a> {
 fn hosts(core: &Core, reader: &Reader, object: Map<String, Value>) -> Result<String, Fault> {
     let asked: ask::Scope = ask::read(object)?;
     let uid = core.service.with_rules(|rules| asked.uid(&rules.policy));
-    let sums = reader.hosts(&asked.try_into()?)?;
+    let sums = reader.hosts(&asked.of_package().try_into()?)?;
     core.service.with_rules(|rules| {
         let lines: Vec<_> = sums
             .iter()

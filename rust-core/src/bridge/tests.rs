@@ -277,11 +277,16 @@ fn a_policy_takes_effect_and_warns() {
     let facts = fixtures::facts(1, "com.a", "tracking.miui.com", Verdict::Block);
     assert!(app.core.service.store().send(Record::Blocked(facts)));
     app.core.command(r#"{"v":1,"do":"flush"}"#).unwrap();
-    for (of, expected) in
-        [("", "block"), (r#","package":"com.a""#, "record"), (r#","uid":10123"#, "record")]
-    {
+    for (of, expected) in [
+        ("", "block"),
+        (r#","package":"com.a""#, "record"),
+        (r#","uid":10123"#, "record"),
+        (r#","package":"com.a","uid":10123"#, "record"),
+        (r#","package":"com.a","uid":10124"#, "block"),
+    ] {
         assert_eq!(hosts(of)[0]["decision"]["verdict"], expected, "{of}");
     }
+    assert_eq!(hosts(r#","package":"com.b","uid":10123"#), json!([]), "events are the package's");
     let snapshot = json(app.core.snapshot());
     assert_eq!((&snapshot["policy"]["apps"], &snapshot["policy"]["hosts"]), (&json!(1), &json!(2)));
     let twice =
