@@ -100,13 +100,14 @@ class Core(private val handle: Long) : AutoCloseable {
 
     fun apps(since: Long? = null): List<AppCount> = query("apps") { putOpt("since", since) }.list("apps", AppCount::of)
 
+    /** With what happens to each now for this [uid]; events may be of one that the package had before. */
     fun hosts(
         packageName: String? = null,
-        since: Long? = null,
+        uid: Int? = null,
     ): List<HostCount> =
         query("hosts") {
             putOpt("package", packageName)
-            putOpt("since", since)
+            putOpt("uid", uid)
         }.list("hosts", HostCount::of)
 
     fun identifiers(packageName: String? = null): List<Identifier> =

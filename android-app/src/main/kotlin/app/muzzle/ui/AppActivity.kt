@@ -137,10 +137,7 @@ class AppActivity : ScreenActivity() {
     private fun loadHosts() =
         rows(R.string.no_hosts) {
             val uid = graph.apps.find(appPackage)?.uid
-            graph.core.hosts(appPackage).map { host ->
-                // What happens is asked anew for this app: events may be of a user id that it had before.
-                HostLine(this, host.copy(decision = graph.core.host(host.host, uid).decision), appPackage) { choose(part) }
-            }
+            graph.core.hosts(appPackage, uid).map { HostLine(this, it, appPackage) { choose(part) } }
         }
 
     private fun loadIdentifiers() =
