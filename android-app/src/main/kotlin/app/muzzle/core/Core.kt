@@ -6,7 +6,7 @@ import org.json.JSONObject
 
 /**
  * The core, typed. One object for the life of the process; docs/jni.md says what each call does.
- * Queries read the disk: not for the main thread.
+ * Nothing of it is for the main thread: it reads the disk, or waits for who does.
  */
 class Core(private val handle: Long) : AutoCloseable {
     /** good, full, read-only, locked, corrupt, failed or closed. */
@@ -18,7 +18,7 @@ class Core(private val handle: Long) : AutoCloseable {
 
     /** What the owner should know about these choices. */
     fun setPolicy(policy: JSONObject): List<Warning> =
-        JSONObject(NativeCore.setPolicy(handle, policy.versioned().toString())).list("warnings", Warning::of)
+        slow { JSONObject(NativeCore.setPolicy(handle, policy.versioned().toString())).list("warnings", Warning::of) }
 
     /**
      * Takes a list in that somebody else wrote, in place of one of its name; in force from here on. One that cannot
@@ -41,20 +41,17 @@ class Core(private val handle: Long) : AutoCloseable {
         fd: Int,
         reach: Reach,
         resolvers: List<String>,
-    ) = NativeCore.attachTun(
-        handle,
-        fd,
-        JSONObject()
-            .put("reach", reach.code)
-            .put("resolvers", JSONArray(resolvers))
-            .versioned()
-            .toString(),
-    )
+    ) = slow {
+        val request = JSONObject().put("reach", reach.code).put("resolvers", JSONArray(resolvers))
+        NativeCore.attachTun(handle, fd, request.versioned().toString())
+    }
 
-    fun detachTun() = NativeCore.detachTun(handle)
+    fun detachTun() = slow { NativeCore.detachTun(handle) }
 
     fun networkChanged(resolvers: List<String>) =
-        NativeCore.onNetworkChanged(handle, JSONObject().put("resolvers", JSONArray(resolvers)).versioned().toString())
+        slow {
+            NativeCore.onNetworkChanged(handle, JSONObject().put("resolvers", JSONArray(resolvers)).versioned().toString())
+        }
 
     /** Newest first, where [beforeId] is the last row of the page before; oldest first where [afterId] is the newest known. */
     fun events(
@@ -189,7 +186,7 @@ class Core(private val handle: Long) : AutoCloseable {
         reason: String,
     ) = command("gap") { put("start", start).putOpt("end", end).put("reason", reason) }
 
-    override fun close() = NativeCore.close(handle)
+    override fun close() = slow { NativeCore.close(handle) }
 
     private fun query(
         name: String,
@@ -226,6 +223,8 @@ class Core(private val handle: Long) : AutoCloseable {
         /** Rows of one page. */
         const val PAGE = 100
 
+        fun version(): String = slow { JSONObject(NativeCore.version()).getString("version") }
+
         /** Throws [CoreException]. */
         fun open(
             config: OpenConfig,
@@ -234,7 +233,7 @@ class Core(private val handle: Long) : AutoCloseable {
     }
 }
 
-/** Waits for the disk: StrictMode is told, as it does not see what native code does. */
+/** Every native goes through here: StrictMode is told, as it does not see what native code does. */
 private inline fun <T> slow(work: () -> T): T {
     StrictMode.noteSlowCall("core")
     return work()

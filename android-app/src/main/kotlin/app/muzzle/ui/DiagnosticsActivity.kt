@@ -8,14 +8,12 @@ import android.os.UserManager
 import android.text.format.Formatter
 import app.muzzle.R
 import app.muzzle.core.Core
-import app.muzzle.core.NativeCore
 import app.muzzle.core.Reach
 import app.muzzle.graph
 import app.muzzle.service.KeepAlive
 import app.muzzle.service.KeepState
 import app.muzzle.service.KeepStep
 import app.muzzle.service.privateDnsName
-import org.json.JSONObject
 import java.text.NumberFormat
 
 /** How things are, for whoever reports a fault. Says nothing of what apps sent, nor to whom. */
@@ -69,7 +67,7 @@ class DiagnosticsActivity : ScreenActivity() {
 
     private fun aboutApp(): List<Pair<String, String>> {
         val app = packageManager.getPackageInfo(packageName, 0).versionName
-        val core = JSONObject(NativeCore.version()).getString("version")
+        val core = Core.version()
         return listOf(getString(R.string.app_name) to getString(R.string.about_version, app, core))
     }
 

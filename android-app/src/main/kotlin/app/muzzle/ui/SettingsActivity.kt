@@ -8,8 +8,8 @@ import android.text.format.Formatter
 import android.widget.EditText
 import android.widget.Toast
 import app.muzzle.R
+import app.muzzle.core.Core
 import app.muzzle.core.HostList
-import app.muzzle.core.NativeCore
 import app.muzzle.core.Reach
 import app.muzzle.core.StoreFacts
 import app.muzzle.graph
@@ -22,7 +22,6 @@ import app.muzzle.settings.readBackup
 import app.muzzle.settings.restored
 import app.muzzle.settings.saveBackup
 import org.json.JSONException
-import org.json.JSONObject
 import java.io.FileNotFoundException
 import java.text.NumberFormat
 
@@ -55,7 +54,7 @@ class SettingsActivity : ScreenActivity() {
         return Facts(
             core?.runCatching { store() }?.getOrNull(),
             core?.runCatching { lists().lists }?.getOrNull().orEmpty(),
-            JSONObject(NativeCore.version()).getString("version"),
+            Core.version(),
             licences(),
         )
     }

@@ -19,10 +19,12 @@ import java.time.ZoneOffset
 /** The app's own parts over the real core, each job done at once, and a clock that a test sets. */
 class RealGraph(
     app: Application,
+    /** Work is done on threads of its own, as on a phone. */
+    threads: Boolean = false,
 ) : Graph(app) {
     override val clock = SetClock()
-    override val work = Work({ it.run() }, { it.run() })
-    override val guard by lazy { ServiceProtection(app, this, work) }
+    override val work = if (threads) Work() else Work({ it.run() }, { it.run() })
+    override val guard by lazy { if (threads) ServiceProtection(app, this) else ServiceProtection(app, this, work) }
 
     val now get() = clock.millis()
 

@@ -2,18 +2,35 @@
 
 package app.muzzle.ui
 
+import android.content.Intent
 import android.os.StrictMode
 import android.widget.EditText
 import android.widget.ListView
+import app.muzzle.MuzzleApp
 import app.muzzle.R
 import app.muzzle.TestGraph
+import app.muzzle.core.Core
+import app.muzzle.core.Reach
+import app.muzzle.service.MuzzleService
+import app.muzzle.service.ProtectionState
+import app.muzzle.service.RealGraph
+import app.muzzle.service.pipe
+import app.muzzle.service.plane
+import app.muzzle.settings.AppSetting
+import app.muzzle.system.SystemTun
+import org.json.JSONObject
 import org.junit.After
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
 import org.junit.Before
 import org.junit.Test
+import org.robolectric.Robolectric
+import org.robolectric.RuntimeEnvironment
+import org.robolectric.Shadows.shadowOf
+import java.io.File
 import java.security.Permission
+import java.util.concurrent.CompletableFuture
 
 /**
  * No screen reads or writes the disk, or asks the core, on the main thread. StrictMode is told by our own
@@ -61,7 +78,10 @@ class StrictTest : ScreenTest() {
     @Test
     fun theGuardsSeeWhatIsDoneOnTheMainThread() {
         val core = graph.core
-        assertThrows(RuntimeException::class.java) { strictly { core.store() } }
+        val natives: List<() -> Any> =
+            listOf(core::store, core::storeState, core::flush, core::detachTun, Core::version, core::close) +
+                { core.setPolicy(JSONObject()) } + { core.networkChanged(emptyList()) } + { core.attachTun(-1, Reach.LIGHT, emptyList()) }
+        for (native in natives) assertThrows(RuntimeException::class.java) { strictly { native() } }
         assertThrows(RuntimeException::class.java) { strictly { graph.apps.all() } }
         assertThrows(RuntimeException::class.java) { strictly { graph.settings.update { it.copy(retentionDays = 2) } } }
         assertThrows(AssertionError::class.java) { strictly { graph.db.readBytes() } }
@@ -120,9 +140,42 @@ class StrictTest : ScreenTest() {
             tap(event, "JSON")
         }
 
+    @Test
+    fun onlyTheCoreObjectCallsNatives() {
+        val callers = File("src/main/kotlin").walk().filter { it.isFile && NATIVE.containsMatchIn(it.readText()) }
+        assertEquals(listOf("Core.kt"), callers.map { it.name }.toList())
+    }
+
+    @Test
+    fun theServiceStartsObeysAndEnds() {
+        val app = RuntimeEnvironment.getApplication()
+        val real = RealGraph(app, threads = true)
+        MuzzleApp.makeGraph = { real }
+        SystemTun.next = { pipe() }
+        real.wake()
+        strictly {
+            real.protection.start()
+            val service = Robolectric.buildService(MuzzleService::class.java, shadowOf(app).nextStartedService).create().startCommand(0, 1)
+            eventually("protection") { real.protection.state is ProtectionState.On }
+            real.guard.networkChanged(listOf("192.0.2.53"))
+            CompletableFuture.runAsync { real.settings.update { it.copy(reach = Reach.DEEP, default = AppSetting.RECORD) } }.get()
+            service.get().onStartCommand(Intent(MuzzleService.ACTION_PAUSE), 0, 2)
+            eventually("a pause") { real.protection.state is ProtectionState.Paused }
+            service.get().onStartCommand(Intent(MuzzleService.ACTION_STOP), 0, 3)
+            eventually("the end") { real.protection.state == ProtectionState.Off }
+        }
+        eventually("no TUN") { real.core.plane() == "detached" }
+        real.core.close()
+    }
+
     /** The list of screens itself asks the core. */
     private fun everyScreenInBackground(name: String) =
-        java.util.concurrent.CompletableFuture.supplyAsync { everyScreen().getValue(name) }.get()
+        CompletableFuture.supplyAsync { everyScreen().getValue(name) }.get()
+
+    private companion object {
+        /** A call, and none of its types. */
+        val NATIVE = Regex("""NativeCore\.[a-z]\w*\(""")
+    }
 
     private class DiskGuard(
         private val main: Thread,
