@@ -3,7 +3,6 @@ package app.muzzle.export
 import android.content.ContentResolver
 import android.net.Uri
 import android.os.ParcelFileDescriptor
-import android.provider.DocumentsContract
 import app.muzzle.R
 import app.muzzle.core.Core
 import app.muzzle.core.CoreException
@@ -12,7 +11,6 @@ import app.muzzle.core.ExportSize
 import app.muzzle.core.NativeCore
 import java.io.File
 import java.io.FileNotFoundException
-import java.io.IOException
 
 /** What the core may write; [code] is its name for it. A core that cannot says `unsupported`. */
 enum class ExportFormat(
@@ -69,7 +67,7 @@ fun Core.exportTo(
     request: ExportRequest,
     progress: NativeCore.Progress,
 ): ExportSize =
-    whole({ delete(resolver, document) }) {
+    resolver.whole(document) {
         val descriptor = resolver.openFileDescriptor(document, "rwt") ?: throw FileNotFoundException("the document is gone")
         export(descriptor.detachFd(), request, progress)
     }
@@ -83,29 +81,4 @@ fun Core.exportTo(
     whole({ file.delete() || !file.exists() }) {
         val mode = ParcelFileDescriptor.MODE_CREATE or ParcelFileDescriptor.MODE_TRUNCATE or ParcelFileDescriptor.MODE_READ_WRITE
         export(ParcelFileDescriptor.open(file, mode).detachFd(), request, progress)
-    }
-
-/** An export ended early, and what was written of it is still there. */
-class LeftBehind(
-    override val cause: Throwable,
-) : IOException(cause)
-
-/** All is written, or what was written is deleted. Who keeps the document may refuse that: [LeftBehind]. */
-private fun whole(
-    delete: () -> Boolean,
-    write: () -> ExportSize,
-): ExportSize =
-    runCatching(write).getOrElse { fault ->
-        val gone = runCatching(delete).getOrDefault(false)
-        throw if (gone) fault else LeftBehind(fault)
-    }
-
-private fun delete(
-    resolver: ContentResolver,
-    document: Uri,
-): Boolean =
-    try {
-        DocumentsContract.deleteDocument(resolver, document)
-    } catch (_: FileNotFoundException) {
-        true
     }

@@ -2,16 +2,17 @@ package app.muzzle.settings
 
 import android.content.ContentResolver
 import android.net.Uri
+import app.muzzle.export.whole
 import org.json.JSONException
 import org.json.JSONObject
 import java.io.FileNotFoundException
 import java.io.InputStream
 
-/** Settings as a file of the owner's. */
+/** Settings as a file of the owner's; one that is not complete is deleted. */
 fun ContentResolver.saveBackup(
     document: Uri,
     settings: OwnerSettings,
-) {
+) = whole(document) {
     val out = openOutputStream(document, "wt") ?: throw FileNotFoundException("the document is gone")
     out.use { it.write(settings.json().toString(2).encodeToByteArray()) }
 }

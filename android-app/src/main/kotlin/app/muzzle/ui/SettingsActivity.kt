@@ -12,6 +12,7 @@ import app.muzzle.core.Core
 import app.muzzle.core.HostList
 import app.muzzle.core.Reach
 import app.muzzle.core.StoreFacts
+import app.muzzle.export.LeftBehind
 import app.muzzle.graph
 import app.muzzle.settings.AppSetting
 import app.muzzle.settings.Appearance
@@ -271,9 +272,7 @@ class SettingsActivity : ScreenActivity() {
         val document = data?.data
         if (resultCode != RESULT_OK || document == null) return
         if (requestCode == SAVE) {
-            load({ contentResolver.saveBackup(document, now) }, failed = { say(getString(R.string.backup_failed)) }) {
-                say(getString(R.string.backup_saved))
-            }
+            load({ contentResolver.saveBackup(document, now) }, failed = ::sayUnsaved) { say(getString(R.string.backup_saved)) }
         } else {
             load(
                 {
@@ -288,6 +287,8 @@ class SettingsActivity : ScreenActivity() {
             }
         }
     }
+
+    private fun sayUnsaved(fault: Throwable) = say(getString(if (fault is LeftBehind) R.string.backup_left else R.string.backup_failed))
 
     private fun tell(words: String) {
         AlertDialog

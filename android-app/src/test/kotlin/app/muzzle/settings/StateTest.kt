@@ -13,6 +13,7 @@ import app.muzzle.ui.ScreenTest
 import app.muzzle.ui.SettingsActivity
 import org.json.JSONObject
 import org.junit.Assert.assertEquals
+import org.junit.Assert.assertFalse
 import org.junit.Assert.assertNull
 import org.junit.Assert.assertTrue
 import org.junit.Test
@@ -20,6 +21,9 @@ import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.shadows.ShadowToast
 import java.io.File
+import java.io.IOException
+import java.io.OutputStream
+import java.nio.file.Files
 
 /** What the owner chose and what was logged outlive a restart and an upgrade. Files of old versions never change. */
 class StateTest : ScreenTest() {
@@ -150,9 +154,48 @@ class StateTest : ScreenTest() {
         val screen = open<SettingsActivity>().get()
         answered(screen, "Restore", documents)
         assertEquals("This file is not a backup of Muzzle. Nothing was changed.", ShadowToast.getTextOfLatestToast())
-        documents.target = File("/dev/full")
-        answered(screen, "Save", documents)
-        assertEquals("The file could not be written. Choose another place.", ShadowToast.getTextOfLatestToast())
         assertEquals(chosen, graph.settings.now)
+    }
+
+    @Test
+    fun aBackupThatDoesNotFitLeavesNoFile() {
+        graph.settings.update { chosen }
+        val full = File(Files.createTempDirectory("documents").toFile(), "full")
+        val documents = Documents.with(full)
+        val screen = open<SettingsActivity>().get()
+        for (deletes in listOf(true, false)) {
+            Files.createSymbolicLink(full.toPath(), File("/dev/full").toPath())
+            documents.deletes = deletes
+            answered(screen, "Save", documents)
+            assertEquals(if (deletes) NOT_SAVED else LEFT, ShadowToast.getTextOfLatestToast())
+            assertEquals(!deletes, Files.isSymbolicLink(full.toPath()))
+        }
+    }
+
+    @Test
+    fun aBackupWhoseKeeperGivesUpHalfwayLeavesNoFile() {
+        graph.settings.update { chosen }
+        val file = File.createTempFile("backup", ".json")
+        val documents = Documents.with(file)
+        val written = file.outputStream()
+        val breaks =
+            object : OutputStream() {
+                override fun write(byte: Int) {
+                    if (file.length() == HALF) throw IOException("the connection to the cloud is gone")
+                    written.write(byte)
+                }
+            }
+        shadowOf(app.contentResolver).registerOutputStream(documents.document, breaks)
+        answered(open<SettingsActivity>().get(), "Save", documents)
+        assertEquals(HALF, written.channel.position())
+        assertEquals(NOT_SAVED, ShadowToast.getTextOfLatestToast())
+        assertFalse(file.exists())
+    }
+
+    private companion object {
+        /** Bytes. */
+        const val HALF = 400L
+        const val NOT_SAVED = "The settings were not saved, and no file was left behind. Choose another place, or free some space."
+        const val LEFT = "The settings were not saved whole, and the file could not be removed. Delete it in the place that you chose."
     }
 }
