@@ -105,8 +105,8 @@ class EventActivity : ScreenActivity() {
         details.section(R.string.fields) {
             for (field in if (allFields) fields else fields.take(FEW_FIELDS)) {
                 val mark = field.identifier?.let { identifierWord(this@EventActivity, it) }
-                val words =
-                    listOfNotNull(field.path, kindWord(this@EventActivity, field.kind), mark?.let { getString(R.string.is_identifier, it) })
+                val kind = KINDS.word(this@EventActivity, field.kind)
+                val words = listOfNotNull(field.path, kind, mark?.let { getString(R.string.is_identifier, it) })
                 fact(words.joinToString(" · "), field.value, if (mark == null) 0 else R.drawable.ic_identifier)
             }
             if (!allFields && fields.size > FEW_FIELDS) {
@@ -134,7 +134,7 @@ class EventActivity : ScreenActivity() {
         details: Details,
         event: WholeEvent,
     ) = details.section(R.string.why) {
-        text(reasonWord(this@EventActivity, event.reason))
+        text(REASONS.word(this@EventActivity, event.reason))
         fact(R.string.rule, event.rule)
         fact(R.string.list, event.list)
         event.row.packageName?.let { name ->

@@ -167,7 +167,7 @@ class HomePage(
         }
         for (kind in kinds.take(TOP_KINDS)) {
             val row = main.inflate(R.layout.kind_row, list)
-            row.find<TextView>(R.id.kind_word).text = kindWord(main, kind.kind)
+            row.find<TextView>(R.id.kind_word).text = KINDS.word(main, kind.kind)
             row.find<TextView>(R.id.kind_count).text = NumberFormat.getIntegerInstance().format(kind.events)
             row.find<ShareBar>(R.id.kind_bar).share = kind.events.toFloat() / kinds.first().events
             row.setOnClickListener { main.timeline().filter(Filter(kind = kind.kind, since = midnight(DAYS - 1))) }

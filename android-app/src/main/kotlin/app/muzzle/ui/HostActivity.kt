@@ -41,14 +41,14 @@ class HostActivity : ScreenActivity() {
             if (host.startsWith(".")) text(getString(R.string.and_under)).setTextAppearance(R.style.Text_Small)
         }
         details.section(R.string.what_happens) {
-            answer.decision?.let { text(getString(it.verdict.sentence) + ". " + reasonWord(this@HostActivity, it.reason)) }
+            answer.decision?.let { text(getString(it.verdict.sentence) + ". " + REASONS.word(this@HostActivity, it.reason)) }
             val bar = ChoiceBar(this@HostActivity)
             card.addView(bar, LinearLayout.LayoutParams(ViewGroup.LayoutParams.MATCH_PARENT, ViewGroup.LayoutParams.WRAP_CONTENT))
             bar.showVerdict(this@HostActivity, name, null) { reload() }
             sideEffect(this@HostActivity, answer.rule)?.let { text(it).setTextAppearance(R.style.Text_Small) }
             for (other in answer.decisions) {
                 val app = other.packageName ?: continue
-                fact(faces.label(app), getString(other.verdict.sentence) + ". " + reasonWord(this@HostActivity, other.reason))
+                fact(faces.label(app), getString(other.verdict.sentence) + ". " + REASONS.word(this@HostActivity, other.reason))
             }
         }
         details.section(R.string.what_we_know) { showRule(answer.rule) }
@@ -62,8 +62,8 @@ class HostActivity : ScreenActivity() {
         }
         fact(R.string.rule, rule.rule)
         fact(R.string.owner, rule.owner)
-        fact(R.string.category, rule.category?.let { categoryWord(this@HostActivity, it) })
-        fact(R.string.usual, rule.default?.let { listingWord(this@HostActivity, it) })
+        fact(R.string.category, rule.category?.let { CATEGORIES.word(this@HostActivity, it) })
+        fact(R.string.usual, rule.default?.let { LISTINGS.word(this@HostActivity, it) })
         fact(R.string.list, rule.list)
         fact(R.string.source, rule.source)
     }

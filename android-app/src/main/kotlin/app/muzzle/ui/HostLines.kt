@@ -95,7 +95,7 @@ class StopLine(
 
     private fun why(): String {
         val times = screen.resources.getQuantityString(R.plurals.stopped_times, stop.count.toInt(), stop.count.toInt())
-        val reason = stop.reason?.let { reasonWord(screen, it) }
+        val reason = stop.reason?.let { REASONS.word(screen, it) }
         val rule = stop.rule?.let { screen.getString(R.string.rule_of_list, it.rule, it.list) }
         return listOfNotNull(times, screen.times.ago(stop.last), reason, rule).joinToString(" · ")
     }

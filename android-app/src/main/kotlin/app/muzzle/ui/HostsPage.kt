@@ -112,7 +112,7 @@ class HostsPage(
         override val layout = R.layout.category_row
 
         override fun fill(view: View) {
-            val name = categoryWord(screen, category.category)
+            val name = CATEGORIES.word(screen, category.category)
             view.find<TextView>(R.id.category_name).text = name
             view.find<TextView>(R.id.category_counts).text = counts()
             // The settings say what holds: the core's answer may be from before the change.
@@ -165,7 +165,7 @@ class HostsPage(
 
         override fun fill(view: View) {
             view.find<TextView>(R.id.rule_host).text = rule.rule
-            val usual = rule.default?.let { listingWord(screen, it) }
+            val usual = rule.default?.let { LISTINGS.word(screen, it) }
             view.find<TextView>(R.id.rule_about).text = listOfNotNull(usual, aboutRule(screen, rule)).joinToString(" · ")
             view.setOnClickListener { screen.startActivity(HostActivity.of(screen, rule.rule)) }
         }

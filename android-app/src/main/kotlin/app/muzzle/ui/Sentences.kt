@@ -52,13 +52,8 @@ private val REPORTS =
         "advertising" to R.string.a_advertising,
     )
 
-/** Why it happened; the code itself for one that a later core has. */
-fun reasonWord(
-    context: Context,
-    code: String,
-): String = REASONS[code]?.let(context::getString) ?: code
-
-private val REASONS =
+/** Why it happened. */
+val REASONS =
     mapOf(
         "listed-host" to R.string.reason_listed_host,
         "listed-address" to R.string.reason_listed_address,
@@ -73,12 +68,8 @@ private val REASONS =
         "limit" to R.string.reason_limit,
     )
 
-fun categoryWord(
-    context: Context,
-    code: String,
-): String = CATEGORIES[code]?.let(context::getString) ?: code
-
-private val CATEGORIES =
+/** What a host is for. */
+val CATEGORIES =
     mapOf(
         "analytics" to R.string.category_analytics,
         "browser-analytics" to R.string.category_browser_analytics,
@@ -133,7 +124,7 @@ fun aboutRule(
     context: Context,
     rule: Rule,
 ): String =
-    listOfNotNull(rule.owner, rule.category?.let { categoryWord(context, it) })
+    listOfNotNull(rule.owner, rule.category?.let { CATEGORIES.word(context, it) })
         .filter { it.isNotEmpty() }
         .joinToString(" · ")
 
@@ -214,17 +205,13 @@ fun countWords(
         .joinToString(" · ") { NumberFormat.getIntegerInstance().format(it.first) + " " + context.getString(it.second) }
 
 /** What a list says about a host. */
-fun listingWord(
-    context: Context,
-    code: String,
-): String =
-    when (code) {
-        "block" -> context.getString(R.string.listing_block)
-        "record" -> context.getString(R.string.listing_record)
-        "allow" -> context.getString(R.string.listing_allow)
-        "never" -> context.getString(R.string.listing_never)
-        else -> code
-    }
+val LISTINGS =
+    mapOf(
+        "block" to R.string.listing_block,
+        "record" to R.string.listing_record,
+        "allow" to R.string.listing_allow,
+        "never" to R.string.listing_never,
+    )
 
 /** Such as "64 rules · version 1". */
 fun Context.aboutList(list: HostList): String =

@@ -86,7 +86,7 @@ class TimelinePage(
     private fun showChips() {
         val chips = root.find<LinearLayout>(R.id.chips)
         chips.removeAllViews()
-        chip(chips, R.string.filter_kind, filter.kind?.let { kindWord(screen, it) }, ::chooseKind)
+        chip(chips, R.string.filter_kind, filter.kind?.let { KINDS.word(screen, it) }, ::chooseKind)
         chip(chips, R.string.filter_app, filter.packageName?.let(screen.faces::label), ::chooseApp)
         chip(chips, R.string.filter_outcome, filter.outcome?.let { screen.getString(it.word) }, ::chooseOutcome)
         chip(chips, R.string.filter_host, filter.host, ::chooseHost)
@@ -114,7 +114,7 @@ class TimelinePage(
 
     private fun chooseKind() =
         screen.load({ graph.core.kinds().map { it.kind } }) { kinds ->
-            choose(R.string.filter_kind, kinds.map { kindWord(screen, it) to it }) { change(filter.copy(kind = it)) }
+            choose(R.string.filter_kind, kinds.map { KINDS.word(screen, it) to it }) { change(filter.copy(kind = it)) }
         }
 
     private fun chooseApp() =

@@ -37,12 +37,13 @@ val Outcome.color: Int
             Outcome.ENCRYPTED, Outcome.UNREAD -> R.color.encrypted
         }
 
-/** The word for a data kind; the code itself for one that a later core has. */
-fun kindWord(
+/** The word for a code; the code itself for one that a later core has. */
+fun Map<String, Int>.word(
     context: Context,
-    kind: String,
-): String = KINDS[kind]?.let(context::getString) ?: kind
+    code: String,
+): String = this[code]?.let(context::getString) ?: code
 
+/** Data kinds. */
 val KINDS =
     mapOf(
         "visited-page" to R.string.kind_visited_page,
