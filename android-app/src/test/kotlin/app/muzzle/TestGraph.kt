@@ -77,7 +77,7 @@ class TestGraph(
     init {
         ShadowVpnService.setPrepareResult(null)
         shadowOf(app).grantPermissions(Manifest.permission.POST_NOTIFICATIONS)
-        APPS.forEach { (name, uid, label) -> install(name, uid, label) }
+        APPS.forEach { (name, uid, label) -> install(app, name, uid, label, system = !name.startsWith("com.example")) }
     }
 
     private fun inBackground(job: Runnable) {
@@ -89,23 +89,6 @@ class TestGraph(
                 pending.decrementAndGet()
             }
         }
-    }
-
-    private fun install(
-        name: String,
-        uid: Int,
-        label: String,
-    ) {
-        val info = ApplicationInfo()
-        info.packageName = name
-        info.name = label
-        info.nonLocalizedLabel = label
-        info.uid = uid
-        info.flags = if (name.startsWith("com.example")) 0 else ApplicationInfo.FLAG_SYSTEM
-        val packageInfo = PackageInfo()
-        packageInfo.packageName = name
-        packageInfo.applicationInfo = info
-        shadowOf(app.packageManager).installPackage(packageInfo)
     }
 
     override fun close() = core.close()
@@ -123,6 +106,25 @@ class TestGraph(
                 Triple("com.example.news", 10_177, "News"),
             )
     }
+}
+
+fun install(
+    app: Application,
+    name: String,
+    uid: Int,
+    label: String,
+    system: Boolean = true,
+) {
+    val info = ApplicationInfo()
+    info.packageName = name
+    info.name = label
+    info.nonLocalizedLabel = label
+    info.uid = uid
+    info.flags = if (system) ApplicationInfo.FLAG_SYSTEM else 0
+    val packageInfo = PackageInfo()
+    packageInfo.packageName = name
+    packageInfo.applicationInfo = info
+    shadowOf(app.packageManager).installPackage(packageInfo)
 }
 
 class RememberedProtection : Protection {

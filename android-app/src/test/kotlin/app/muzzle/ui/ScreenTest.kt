@@ -75,11 +75,14 @@ abstract class ScreenTest {
             if (holds()) return
             Thread.sleep(WAIT_MS)
         }
-        fail("never: $what")
+        fail("never: $what; ${told()}")
     }
 
     /** Another graph in place of the one that each test begins with. */
     protected fun use(make: (Application) -> TestGraph) {
+    /** What helps to see why something never happened. */
+    protected open fun told() = ""
+
         graph.close()
         graph = make(RuntimeEnvironment.getApplication())
         MuzzleApp.makeGraph = { graph }

@@ -3,14 +3,13 @@ package app.muzzle.whole
 import android.Manifest
 import android.app.Activity
 import android.app.Application
-import android.content.pm.ApplicationInfo
-import android.content.pm.PackageInfo
 import android.net.LinkProperties
 import android.view.View
 import app.muzzle.Graph
 import app.muzzle.MuzzleApp
 import app.muzzle.core.Core
 import app.muzzle.core.Verdict
+import app.muzzle.install
 import app.muzzle.service.MuzzleService
 import app.muzzle.service.ProtectionState
 import app.muzzle.service.connectivity
@@ -55,8 +54,8 @@ abstract class Phone : ScreenTest() {
         MuzzleApp.makeGraph = { real }
         ShadowVpnService.setPrepareResult(null)
         shadowOf(app).grantPermissions(Manifest.permission.POST_NOTIFICATIONS)
-        install(BROWSER, BROWSER_UID, "Mi Browser")
-        install(BANK, BANK_UID, "Bank")
+        install(app, BROWSER, BROWSER_UID, "Mi Browser")
+        install(app, BANK, BANK_UID, "Bank")
         val tuns = LabTuns(mapOf(BROWSER to BROWSER_UID, BANK to BANK_UID, app.packageName to 0))
         SystemTun.asked.clear()
         SystemTun.next = tuns::give
@@ -67,55 +66,28 @@ abstract class Phone : ScreenTest() {
 
     override fun closeGraph() {
         if (real.protection.state != ProtectionState.Off) real.protection.stop()
-        until("the end of protection") { core.snapshot().getJSONObject("plane").getString("state") == "detached" }
+        eventually("the end of protection") { core.snapshot().getJSONObject("plane").getString("state") == "detached" }
         core.close()
     }
 
     protected val core: Core get() = real.core
 
+    override fun told() = "${real.protection.state}, ${core.snapshot()}"
+
     /** The app's own threads tell nobody; what they do is waited for by name. */
     override val busy get() = false
-
-    private fun install(
-        name: String,
-        uid: Int,
-        label: String,
-    ) {
-        val info = ApplicationInfo()
-        info.packageName = name
-        info.uid = uid
-        info.name = label
-        info.nonLocalizedLabel = label
-        info.flags = ApplicationInfo.FLAG_SYSTEM
-        val packageInfo = PackageInfo()
-        packageInfo.packageName = name
-        packageInfo.applicationInfo = info
-        shadowOf(app.packageManager).installPackage(packageInfo)
-    }
-
-    protected fun until(
-        what: String,
-        found: () -> Boolean,
-    ) {
-        repeat(PATIENCE) {
-            settle()
-            if (found()) return
-            Thread.sleep(TURN_MS)
-        }
-        error("never came: $what; ${real.protection.state}, ${core.snapshot()}")
-    }
 
     protected fun untilShown(
         main: Activity,
         vararg words: String,
-    ) = until("${words.toList()} in ${texts(main)}") { texts(main).let { shown -> words.all { word -> shown.any { word in it } } } }
+    ) = eventually("${words.toList()} in ${texts(main)}") { texts(main).let { shown -> words.all { word -> shown.any { word in it } } } }
 
     /** Opens a tab until it shows this: a page reads when it is opened. */
     protected fun untilTab(
         main: MainActivity,
         tab: Int,
         vararg words: String,
-    ) = until("${words.toList()} in ${texts(main)}") {
+    ) = eventually("${words.toList()} in ${texts(main)}") {
         main.find<View>(tab).performClick()
         Thread.sleep(TURN_MS)
         settle()
@@ -143,7 +115,7 @@ abstract class Phone : ScreenTest() {
     }
 
     protected fun untilItIs(verdict: Verdict) =
-        until("$verdict") { core.host(HOST, BROWSER_UID).decision?.verdict == verdict }
+        eventually("$verdict") { core.host(HOST, BROWSER_UID).decision?.verdict == verdict }
 
     /** Connections that reached the collector. */
     protected fun connections() = if (collected.exists()) collected.readLines().count { "\"what\": \"open\"" in it } else 0
@@ -179,7 +151,6 @@ abstract class Phone : ScreenTest() {
 
         /** Nobody let it connect. */
         const val REFUSED = 7
-        private const val PATIENCE = 600
         private const val TURN_MS = 50L
     }
 }

@@ -81,7 +81,7 @@ class WholeWay : Phone() {
         val stopped = stoppedToday(real)
         assertTrue(stopped > 0)
         shadowOf(Looper.getMainLooper()).idleFor(Duration.ofMinutes(1))
-        until("a notification with $stopped") {
+        eventually("a notification with $stopped") {
             val shown = shadowOf(app.getSystemService(NotificationManager::class.java)).getNotification(Notices.RUNNING_ID)
             shown?.extras?.getCharSequence(Notification.EXTRA_TITLE).toString() == "Protected · $stopped stopped today"
         }
@@ -121,9 +121,9 @@ class WholeWay : Phone() {
         val file = File.createTempFile("download", null).also { it.setWritable(true, false) }
         file.deleteOnExit()
         val download = curl(BROWSER_UID, "--limit-rate", "4M", "http://tracking.miui.com/bytes/$MUCH", into = file.path)
-        until("the first bytes") { file.length() > 0 }
+        eventually("the first bytes") { file.length() > 0 }
         switch(main, "Block")
-        until("the end of the download") { !download.isAlive }
+        eventually("the end of the download") { !download.isAlive }
         assertTrue("curl ended with ${download.exitValue()}", download.exitValue() in CUT_SHORT)
         assertTrue("${file.length()} bytes", file.length() < MUCH)
         assertStopped("stopped/switched")
@@ -162,10 +162,10 @@ class WholeWay : Phone() {
         assertEquals(0, curl(BROWSER_UID, "http://www.example.org/").waitFor())
         assertEquals(0, curl(BANK_UID, "--data", sensors("passed/outside"), *bare).waitFor())
         assertTrue(connections() > before)
-        until("the stop in the log") { core.events(Filter(host = HOST)).isNotEmpty() }
+        eventually("the stop in the log") { core.events(Filter(host = HOST)).isNotEmpty() }
         assertEquals(setOf<Int?>(BROWSER_UID), core.events().map { it.uid }.toSet())
         chosen { it.copy(reach = Reach.LIGHT) }
-        until("another TUN") { curl(BROWSER_UID, "--data", sensors("passed/light"), *bare).waitFor() == 0 }
+        eventually("another TUN") { curl(BROWSER_UID, "--data", sensors("passed/light"), *bare).waitFor() == 0 }
         assertStopped("stopped/light")
     }
 
@@ -209,7 +209,7 @@ class WholeWay : Phone() {
         browser(AppSetting.RECORD)
         turnOn()
         repeat(EVENTS) { assertPasses("passed/shared") }
-        until("the events") { core.events().size >= EVENTS }
+        eventually("the events") { core.events().size >= EVENTS }
         val place = File(app.cacheDir, "exports").also { it.mkdirs() }
         mount("mount", "-t", "tmpfs", "-o", "size=4k", "none", place.path)
         try {
