@@ -20,6 +20,8 @@ const HOME: (u32, &str) = (10_061, "com.miui.home");
 const MUSIC: (u32, &str) = (10_140, "com.miui.player");
 const NEWS: (u32, &str) = (10_177, "com.example.news");
 const SENSORS: &str = "sa.api.intl.miui.com";
+/// Of Alibaba in Singapore, by the table of servers.
+const ALIBABA: [u8; 4] = [8, 214, 160, 1];
 
 struct Story {
     sender: RecordSender,
@@ -36,7 +38,7 @@ impl Story {
             package: Some(app.1.to_owned()),
             host: Some(host.to_owned()),
             ech: false,
-            server: (verdict == Verdict::Record).then(|| ([47, 241, 16, 9], 443).into()),
+            server: (verdict == Verdict::Record).then(|| (ALIBABA, 443).into()),
             port: 443,
             transport: Transport::Tcp,
             verdict,

@@ -112,6 +112,7 @@ class Card(
         change: (Boolean) -> Unit,
     ) {
         val row = Switch(screen)
+        row.switchPadding = screen.resources.getDimensionPixelSize(R.dimen.edge) / 2
         dress(row, title, text)
         row.isChecked = on
         row.setOnClickListener { change(row.isChecked) }
@@ -124,6 +125,7 @@ class Card(
         text: String?,
     ) {
         row.setTextAppearance(R.style.Text)
+        row.textAlignment = View.TEXT_ALIGNMENT_VIEW_START
         row.minHeight = screen.resources.getDimensionPixelSize(R.dimen.touch)
         row.text = if (text == null) title else twoLines(title, text)
         val gap = screen.resources.getDimensionPixelSize(R.dimen.edge) / 2

@@ -202,8 +202,8 @@ class ExportActivity : ScreenActivity() {
                 stop.set(true)
                 button.isEnabled = false
             }
-        load({ write(progress(stop, line)) }, failed = { ended(failure(it)) }) {
-            ended(getString(R.string.export_done, number(it.events), size(it)))
+        load({ write(progress(stop, line)) }, failed = { ended(failure(it), R.string.try_again) }) {
+            ended(getString(R.string.export_done, number(it.events), size(it)), R.string.ok)
             then()
         }
     }
@@ -216,11 +216,14 @@ class ExportActivity : ScreenActivity() {
         !stop.get()
     }
 
-    private fun ended(words: String) {
+    private fun ended(
+        words: String,
+        next: Int,
+    ) {
         cancel = null
         result.clear()
         result.status(words)
-        result.button(R.string.back, act = ::ask)
+        result.button(next, act = ::ask)
     }
 
     private fun failure(error: Throwable): String {

@@ -3,7 +3,6 @@ package app.muzzle.export
 import android.app.Activity
 import android.content.Intent
 import android.net.Uri
-import android.view.View
 import app.muzzle.MuzzleApp
 import app.muzzle.R
 import app.muzzle.TestGraph
@@ -12,7 +11,6 @@ import app.muzzle.core.Filter
 import app.muzzle.core.Work
 import app.muzzle.ui.ExportActivity
 import app.muzzle.ui.ScreenTest
-import app.muzzle.ui.find
 import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
@@ -52,15 +50,7 @@ class ExportTest : ScreenTest() {
         return asked
     }
 
-    /** What it says for as long as it takes to come. */
-    private fun ExportActivity.comesToSay(words: String) {
-        repeat(PATIENCE) {
-            settle()
-            if (texts(this).any { words in it }) return
-            Thread.sleep(TURN_MS)
-        }
-        assertShows(this, words)
-    }
+    private fun ExportActivity.comesToSay(words: String) = eventually("$words in ${texts(this)}") { texts(this).any { words in it } }
 
     private fun events(request: ExportRequest) = graph.core.exportSize(request).events
 
@@ -117,13 +107,14 @@ class ExportTest : ScreenTest() {
 
     @Test
     fun aDiskThatIsFullIsSaidAndLeavesNoFile() {
+        qualifiers(PHONE)
         val screen = open<ExportActivity>().get()
         val link = Files.createSymbolicLink(File(folder, "full").toPath(), File("/dev/full").toPath()).toFile()
         screen.saves(Documents.with(link))
         assertShows(screen, "No space left. No file was left behind. Free some space on the phone, then try again.")
         assertFalse(Files.isSymbolicLink(link.toPath()))
-        picture(screen, "export-full")
-        tapIn(screen.find<View>(R.id.content), "Back")
+        picture(screen, "export-full", "No space left.")
+        tap(screen, "Try again")
         assertShows(screen, "events, about", "Save")
     }
 
@@ -185,8 +176,7 @@ class ExportTest : ScreenTest() {
         screen.comesToSay("0 of ")
         controller.pause().stop().destroy()
         drain(pipe)
-        repeat(PATIENCE) { if (pipe.exists()) Thread.sleep(TURN_MS) }
-        assertFalse(pipe.exists())
+        eventually("the pipe is gone") { !pipe.exists() }
     }
 
     private fun number(count: Long) = NumberFormat.getIntegerInstance().format(count)
@@ -214,7 +204,7 @@ class ExportTest : ScreenTest() {
         assertThrows(FileNotFoundException::class.java) { resolver.openFileDescriptor(first, "rw") }
         val other = first.buildUpon().path("../muzzle.db").build()
         assertThrows(FileNotFoundException::class.java) { resolver.openFileDescriptor(other, "r") }
-        tapIn(screen.find<View>(R.id.content), "Back")
+        tap(screen, "OK")
         shared(screen)
         assertThrows("the next export takes its place", FileNotFoundException::class.java) { resolver.openFileDescriptor(first, "r") }
     }
@@ -234,8 +224,6 @@ class ExportTest : ScreenTest() {
 
     private companion object {
         const val DAY_MS = 86_400_000L
-        const val PATIENCE = 200
-        const val TURN_MS = 50L
         const val ASKED_EVERY_MS = 300L
     }
 }

@@ -94,6 +94,7 @@ class ListsTest : ScreenTest() {
 
     @Test
     fun aListOfTheOwnersIsTakenInAndTellsWhatWasTaken() {
+        qualifiers(PHONE)
         val controller = lists()
         add(controller.get(), "Mine 1.txt", MINE)
         val screen = controller.get()
@@ -102,7 +103,7 @@ class ListsTest : ScreenTest() {
         assertEquals(Verdict.ALLOW, verdict("account.xiaomi.com"))
         assertShows(screen, "Mine 1.txt: 4 names taken, 2 lines not", "1 touch hosts that the phone needs", "Line 5: account.xiaomi.com")
         assertShows(screen, "1 not taken: about parts of pages or paths", "Line 6: example.org##.banner", "Line 7: localhost")
-        picture(screen, "lists-taken")
+        picture(screen, "lists-taken", "Your own lists")
         assertEquals(emptyList<String>(), accessFaultsThroughout(screen, ::settle))
         val back = revive(controller)
         assertShows(back, "Mine 1.txt", "Line 6: example.org##.banner")

@@ -80,8 +80,4 @@ class LooksTest : ScreenTest() {
         picture(activity, name)
         faults += accessFaultsThroughout(activity, ::settle).map { "$name: $it" }
     }
-
-    private companion object {
-        const val PHONE = "w411dp-h891dp-port-xhdpi"
-    }
 }

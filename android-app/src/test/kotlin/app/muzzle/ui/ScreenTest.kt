@@ -6,12 +6,14 @@ import android.app.Application
 import android.content.Intent
 import android.graphics.Bitmap
 import android.graphics.Canvas
+import android.graphics.Rect
 import android.os.Bundle
 import android.os.Looper
 import android.view.View
 import android.view.ViewGroup
 import android.widget.EditText
 import android.widget.ListView
+import android.widget.ScrollView
 import android.widget.TextView
 import app.muzzle.MuzzleApp
 import app.muzzle.R
@@ -78,11 +80,11 @@ abstract class ScreenTest {
         fail("never: $what; ${told()}")
     }
 
-    /** Another graph in place of the one that each test begins with. */
-    protected fun use(make: (Application) -> TestGraph) {
     /** What helps to see why something never happened. */
     protected open fun told() = ""
 
+    /** Another graph in place of the one that each test begins with. */
+    protected fun use(make: (Application) -> TestGraph) {
         graph.close()
         graph = make(RuntimeEnvironment.getApplication())
         MuzzleApp.makeGraph = { graph }
@@ -236,12 +238,14 @@ abstract class ScreenTest {
     /** As the service does: each change of the settings reaches the core at once. */
     protected fun obey() = graph.settings.listen { graph.warnings.told(graph.core.setPolicy(it.policy(graph.apps::uids))) }
 
-    /** Draws the screen into the folder of pictures. */
+    /** Draws the screen into the folder of pictures, scrolled to what begins with these words. */
     protected fun picture(
         activity: Activity,
         name: String,
+        beginning: String? = null,
     ) {
         settle()
+        beginning?.let { scrollUpTo(activity, it) }
         val view = activity.window.decorView
         val bitmap = Bitmap.createBitmap(view.width, view.height, Bitmap.Config.ARGB_8888)
         view.draw(Canvas(bitmap))
@@ -250,8 +254,21 @@ abstract class ScreenTest {
         file.outputStream().use { bitmap.compress(Bitmap.CompressFormat.PNG, 100, it) }
     }
 
-    private companion object {
-        const val WAITS = 1000
-        const val WAIT_MS = 20L
+    private fun scrollUpTo(
+        activity: Activity,
+        words: String,
+    ) {
+        val shown = visible(activity.window.decorView).filterIsInstance<TextView>().first { it.text.startsWith(words) }
+        val scroll = generateSequence<View>(shown) { it.parent as? View }.filterIsInstance<ScrollView>().first()
+        val place = Rect(0, 0, shown.width, shown.height)
+        scroll.offsetDescendantRectToMyCoords(shown, place)
+        scroll.scrollTo(0, place.top)
+        settle()
+    }
+
+    protected companion object {
+        const val PHONE = "w411dp-h891dp-port-xhdpi"
+        private const val WAITS = 1500
+        private const val WAIT_MS = 20L
     }
 }
