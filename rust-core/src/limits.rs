@@ -25,6 +25,8 @@ pub const SMALL_TURN: u64 = 16 * 1024;
 /// Receive and send buffer of one TCP flow, bytes each. Pages are touched only by data. The
 /// largest window that two bits of scale can say: [`crate::tcp`] says why not four bytes more.
 pub const TCP_BUFFER: usize = 65_535 << 2;
+/// Blocks of memory of this size and more lie in pages of their own ([`crate::io::Pages`]).
+pub const LARGE_BLOCK: usize = 128 * 1024;
 /// Buffers that all TCP flows together have touched, bytes. Quiet flows give theirs back from half
 /// of it on; above it, those that hold bytes and were not used for longest are closed.
 pub const TOUCHED: usize = 32 * 1024 * 1024;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -64,8 +65,24 @@ def abi(request: pytest.FixtureRequest) -> Abi:
 
 @pytest.fixture(scope="session")
 def shim(abi: Abi, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with libraries of bionic's names over glibc, the loader, and the library that is run."""
-    folder = tmp_path_factory.mktemp(f"shim-{abi.name}")
+    """See `make_shim`."""
+    return make_shim(abi, tmp_path_factory.mktemp(f"shim-{abi.name}"))
+
+
+@pytest.fixture(scope="session")
+def scudo() -> Path:
+    """Android's allocator for this machine, as it comes with clang."""
+    command = ["clang", "-print-resource-dir"]
+    clang = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    name = f"libclang_rt.scudo_standalone-{platform.machine()}.so"
+    found = [*Path(clang).glob(f"lib/*/{name}")]
+    assert found, f"there is no {name} under {clang}: libclang-rt-dev has it"
+    return found[0]
+
+
+def make_shim(abi: Abi, folder: Path, *allocator: Path) -> Path:
+    """A folder with libraries of bionic's names over glibc, the loader, and the library that is run.
+    It takes its memory from `allocator`; without one from glibc."""
 
     def compile(name: str, source: Path, *flags: str) -> None:
         command = [abi.compiler, "-O1", "-w", "-fno-builtin", "-o", folder / name, source]
@@ -73,7 +90,8 @@ def shim(abi: Abi, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     empty = folder / "empty.c"
     empty.write_text("")
-    shared = ("-shared", "-fPIC", "-Wl,--no-as-needed")
+    # Before glibc in each of them, as any may be looked into first.
+    shared = ("-shared", "-fPIC", "-Wl,--no-as-needed", *allocator)
     compile("libc.so", SHIM / "libc.c", *shared, "-Wl,-soname,libc.so")
     compile("libm.so", empty, *shared, "-Wl,-soname,libm.so", "-lm")
     compile("libdl.so", empty, *shared, "-Wl,-soname,libdl.so")

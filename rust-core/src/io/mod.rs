@@ -15,7 +15,7 @@ mod world;
 
 pub use owner::{Owners, SockDiag};
 pub use proc_net::ProcNet;
-pub use sys::Mapped;
+pub use sys::{Mapped, Pages};
 #[cfg(feature = "cli")]
 pub use sys::{add_ipv6, take_descriptor};
 
@@ -171,7 +171,6 @@ pub struct Parts {
 impl DataPlane {
     /// Opens what the thread needs.
     pub fn new(parts: Parts) -> Result<(Self, Control), IoError> {
-        sys::keep_large_buffers_lazy();
         let wake = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)
             .map_err(|error| IoError::System { what: "make an event descriptor", error })?;
         let (sender, commands) = channel();

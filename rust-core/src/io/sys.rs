@@ -3,10 +3,11 @@
 
 use super::batch::{Head, Piece};
 use crate::engine::Complaint;
-use crate::limits::{DATAGRAM_BATCH, PACKET};
+use crate::limits::{DATAGRAM_BATCH, LARGE_BLOCK, PACKET};
 use crate::wire::Unreachable;
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::io::Errno;
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -77,15 +78,75 @@ impl Drop for Mapped {
     }
 }
 
-/// Keeps buffers of 128 KiB and more in pages of their own, which cost nothing until they are
-/// touched. glibc would raise that bound with the first buffer that is given back, and then clear
-/// reused ones by hand.
-pub(super) fn keep_large_buffers_lazy() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: mallopt takes two integers and changes only the allocator's own settings.
-    unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, 128 * 1024);
+/// The system's allocator, but for blocks of [`LARGE_BLOCK`] bytes and more. Those lie in pages of
+/// their own, which cost nothing until they are touched and are gone when they are given back.
+///
+/// Allocators keep such blocks for the next ones, Android's scudo for a second, and clear them by
+/// hand where zeros are asked for: each buffer of a connection would be touched as a whole.
+#[derive(Debug)]
+pub struct Pages;
+
+impl Pages {
+    /// Whether a block has pages of its own; none wants more than a page to be aligned to.
+    fn own(layout: Layout) -> bool {
+        layout.size() >= LARGE_BLOCK && layout.align() <= 4096
     }
+}
+
+// SAFETY: a block is the system allocator's or a private mapping of its own, which its size tells
+// for as long as it lives; both are aligned as asked, or null where there is no memory.
+unsafe impl GlobalAlloc for Pages {
+    // SAFETY: the caller asks for more than nothing.
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as our caller promised.
+        if Self::own(layout) { map(layout.size()) } else { unsafe { System.alloc(layout) } }
+    }
+
+    // SAFETY: the caller asks for more than nothing. New pages are zeros.
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as our caller promised.
+        if Self::own(layout) { map(layout.size()) } else { unsafe { System.alloc_zeroed(layout) } }
+    }
+
+    // SAFETY: the caller has the block from here, with this layout, and uses it no more.
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: as our caller promised; of a mapping this is the whole.
+        unsafe {
+            if Self::own(layout) {
+                libc::munmap(block.cast(), layout.size());
+            } else {
+                System.dealloc(block, layout);
+            }
+        }
+    }
+
+    // SAFETY: the caller has the block from here, with this layout, and uses it no more where this
+    // gives another.
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: as our caller promised, with an alignment that was good before. What becomes
+        // another block is copied as far as both reach, and given back once.
+        unsafe {
+            let wanted = Layout::from_size_align_unchecked(size, layout.align());
+            if !Self::own(layout) && !Self::own(wanted) {
+                return System.realloc(block, layout, size);
+            }
+            let new = self.alloc(wanted);
+            if !new.is_null() {
+                new.copy_from_nonoverlapping(block, layout.size().min(size));
+                self.dealloc(block, layout);
+            }
+            new
+        }
+    }
+}
+
+/// New pages for so many bytes; null where there are none.
+fn map(size: usize) -> *mut u8 {
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: a new mapping of nothing, at an address that the kernel chooses.
+    let at = unsafe { libc::mmap(std::ptr::null_mut(), size, access, kind, -1, 0) };
+    if at == libc::MAP_FAILED { std::ptr::null_mut() } else { at.cast() }
 }
 
 /// Gives memory that is free back to the system; glibc keeps it otherwise.
@@ -220,13 +281,18 @@ fn take_error(fd: &OwnedFd) -> Option<SocketError> {
         unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
     // Aligned as `struct cmsghdr`; the error and the address of who told it take some 70 bytes.
     let mut control = [0u64; 32];
+    // What was sent comes back, too. Without room for a byte of it qemu-user does not ask.
+    let mut byte = 0u8;
+    let mut part = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
     message.msg_name = (&raw mut name).cast();
     message.msg_namelen = size_of_val(&name) as libc::socklen_t;
     message.msg_control = (&raw mut control).cast();
     message.msg_controllen = size_of_val(&control) as _;
     let flags = libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT;
-    // SAFETY: the descriptor is open; `message` names two buffers with their sizes, which outlive
-    // the call, and no other.
+    // SAFETY: the descriptor is open; `message` names three buffers with their sizes, which
+    // outlive the call, and no other.
     if unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) } < 0 {
         return None;
     }
@@ -518,5 +584,51 @@ mod tests {
         assert_eq!(sends().is_ok(), long.len() + 28 <= usize::from(mtu));
         allow_cutting(&socket, true, true);
         assert_eq!(sends(), Ok(65_500));
+    }
+
+    /// How many of a block's pages are in memory.
+    fn resident(block: *mut u8, layout: Layout) -> usize {
+        // A page has 4 KiB at least.
+        let mut pages = vec![0; layout.size().div_ceil(4096)];
+        // SAFETY: the block is a mapping of this size, and there is a byte for each of its pages.
+        let told = unsafe { libc::mincore(block.cast(), layout.size(), pages.as_mut_ptr().cast()) };
+        assert_eq!(told, 0);
+        pages.iter().filter(|page| **page & 1 == 1).count()
+    }
+
+    #[test]
+    fn a_large_block_costs_what_is_touched_of_it_also_after_another_was_given_back() {
+        let layout = Layout::from_size_align(crate::limits::TCP_BUFFER, 1).unwrap();
+        for _ in 0..3 {
+            // SAFETY: the block is written within its size and given back once, as it was asked for.
+            unsafe {
+                let block = Pages.alloc_zeroed(layout);
+                assert_eq!(resident(block, layout), 0);
+                *block = 1;
+                assert_eq!(resident(block, layout), 1);
+                block.write_bytes(1, layout.size());
+                assert!(resident(block, layout) > 1);
+                Pages.dealloc(block, layout);
+            }
+        }
+    }
+
+    #[test]
+    fn a_block_that_grows_and_shrinks_over_the_bound_keeps_its_bytes() {
+        let sizes = [1, LARGE_BLOCK - 1, LARGE_BLOCK, 5 * LARGE_BLOCK + 7, LARGE_BLOCK + 1, 100];
+        let mut layout = Layout::from_size_align(10, 1).unwrap();
+        // SAFETY: each block is read and written within its size, and given back once with it.
+        unsafe {
+            let mut block = Pages.alloc_zeroed(layout);
+            for (round, size) in (1_u8..).zip(sizes) {
+                let kept = layout.size().min(size);
+                let before = std::slice::from_raw_parts(block, kept).to_vec();
+                block = Pages.realloc(block, layout, size);
+                layout = Layout::from_size_align(size, 1).unwrap();
+                assert_eq!(std::slice::from_raw_parts(block, kept), before);
+                block.write_bytes(round, size);
+            }
+            Pages.dealloc(block, layout);
+        }
     }
 }

@@ -20,6 +20,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use throw::Throw;
 
+#[global_allocator]
+static ALLOCATOR: crate::io::Pages = crate::io::Pages;
+
 /// Natives of the one Java class. Each is a body that may fail; the rest is the same for all.
 macro_rules! natives {
     ($local:lifetime; $(

@@ -3,9 +3,13 @@
 #![allow(unsafe_code, clippy::unwrap_used, clippy::panic)]
 
 mod app;
+mod memory;
 mod packets;
 mod store;
 mod vectors;
+
+#[global_allocator]
+static ALLOCATOR: muzzle::io::Pages = muzzle::io::Pages;
 
 use std::ffi::{CStr, c_char, c_int};
 use std::panic::catch_unwind;
@@ -37,6 +41,7 @@ fn run(step: &str, folder: &Path, data: &Path) -> String {
     match step {
         "vectors" => vectors::all(data),
         "packets" => packets::all(folder, data),
+        "memory" => memory::all(),
         "panic" => panics(),
         "write" => store::write(folder),
         "check" => store::check(folder),
