@@ -48,7 +48,7 @@ SPECIAL = [
 SPECIAL6 = [
     (0x20010000, 0x20010001), (0x20010DB8, 0x20010DB9), (0x20020000, 0x20030000), (0x3FFF0000, 0x3FFF1000),
 ]
-BLOCK = 32
+BLOCK = 16
 NEAR = 15
 
 Range = tuple[int, int, object]
@@ -151,6 +151,19 @@ def steps(groups: list[tuple[int, int, object]], join: int) -> list[tuple[int, o
     return out
 
 
+def paired(ones: list[tuple[int, object]], others: list[tuple[int, object]]) -> list[tuple[int, object]]:
+    """Two lists as one, of pairs; none where neither has anything."""
+    out: list[tuple[int, object]] = []
+    one, other = dict(ones), dict(others)
+    a = b = None
+    for place in sorted(one.keys() | other.keys()):
+        a, b = one.get(place, a), other.get(place, b)
+        value = None if a is None and b is None else (a, b)
+        if not out or out[-1][1] != value:
+            out.append((place, value))
+    return out
+
+
 def number(value: int) -> bytes:
     """LEB128."""
     out = bytearray()
@@ -212,18 +225,23 @@ def table(folder: Path) -> bytes:
     def kept(ranges: list[Range]) -> list[Range]:
         return [(a, b, asn if asn in chosen else None) for a, b, asn in ranges]
 
-    lists = [
-        (listed(countries[4], V4, 32), 4),
-        (listed(countries[6], V6_COUNTRY, 128), 8),
-        (listed(kept(operators[4]), V4, 32), 4),
-        (listed(kept(operators[6]), V6_OPERATOR, 128), 8),
-    ]
-    # The most frequent first: they have the shortest numbers. 0 is nobody.
-    order = []
-    for both in (lists[:2], lists[2:]):
-        counts = Counter(value for changes, _ in both for _, value in changes if value is not None)
-        order.append([value for value, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0]))])
-    places = [{value: place + 1 for place, value in enumerate(values)} | {None: 0} for values in order]
+    four = [listed(countries[4], V4, 32), listed(kept(operators[4]), V4, 32)]
+    six = [listed(countries[6], V6_COUNTRY, 128), listed(kept(operators[6]), V6_OPERATOR, 128)]
+
+    def frequent(*all_of_them: list[tuple[int, object]]) -> list:
+        """The most frequent first: they have the shortest numbers."""
+        counts = Counter(value for changes in all_of_them for _, value in changes if value is not None)
+        return [value for value, _ in sorted(counts.items(), key=lambda one: (-one[1], str(one[0])))]
+
+    def placed(values: list) -> dict:
+        """0 is nobody."""
+        return {value: place + 1 for place, value in enumerate(values)} | {None: 0}
+
+    order = [frequent(four[which], six[which]) for which in (0, 1)]
+    country, operator = placed(order[0]), placed(order[1])
+    both = paired(*four)
+    pairs = frequent(both)
+    lists = [(both, placed(pairs), 4), (six[0], country, 8), (six[1], operator, 8)]
     texts = [names[asn].encode() for asn in order[1]]
     ends, end = [], 0
     for text in texts:
@@ -231,16 +249,18 @@ def table(folder: Path) -> bytes:
         ends.append(end)
     bodies = []
     sizes_of = []
-    for which, (changes, width) in enumerate(lists):
-        blocks, body = packed([(begin, places[which // 2][value]) for begin, value in changes], width)
+    for changes, places, width in lists:
+        blocks, body = packed([(begin, places[value]) for begin, value in changes], width)
         bodies.append(body)
         sizes_of += [blocks, len(body)]
         print(f"{len(changes)} changes, {len(body)} bytes", file=sys.stderr)
-    out = b"MUZSERV\x01"
-    out += struct.pack("<12I", DATE, len(order[0]), len(order[1]), end, *sizes_of)
+    out = b"MUZSERV\x02"
+    out += struct.pack("<11I", DATE, len(order[0]), len(order[1]), end, len(pairs), *sizes_of)
     out += "".join(order[0]).encode()
     out += struct.pack(f"<{len(order[1])}I", *order[1]) + struct.pack(f"<{len(ends)}I", *ends)
-    out += b"".join(texts) + b"".join(bodies)
+    out += b"".join(texts)
+    out += b"".join(struct.pack("<2H", country[one], operator[other]) for one, other in pairs)
+    out += b"".join(bodies)
     print(f"{len(order[0])} countries, {len(order[1])} operators, {len(out)} bytes", file=sys.stderr)
     return out
 

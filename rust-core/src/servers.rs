@@ -8,18 +8,20 @@
 //! | section | content |
 //! |---|---|
 //! | head | `MUZSERV` and the version u8 |
-//! | sizes | u32 each: the data's date as 20260617; countries, operators, bytes of names; of each list its blocks and its bytes |
+//! | sizes | u32 each: the data's date as 20260617; countries, operators, bytes of names, pairs; of each list its blocks and its bytes |
 //! | countries | two letters each (ISO 3166) |
 //! | operators | number u32 of each network; then the end u32 of each name |
 //! | names | UTF-8 |
-//! | lists | countries by IPv4 and IPv6 address, operators by IPv4 and IPv6 address |
+//! | pairs | u16 place of a country, u16 place of an operator |
+//! | lists | pairs by IPv4 address, countries by IPv6 address, operators by IPv6 address |
 //!
 //! A list says where its value changes, in groups of addresses: 24 bits of IPv4, 32 of IPv6 for
 //! countries and 48 for operators. It has the first group of each block (u32, for IPv6 u64), the
-//! offset u32 of each block, and the blocks: the first value (LEB128), then up to 31 changes. A
+//! offset u32 of each block, and the blocks: the first value (LEB128), then up to 15 changes. A
 //! change is a byte, the distance from the one before above and below how many changes ago its value
 //! stood there; where one of them is 0, the distance less 16, or the value, follows as LEB128. A
-//! value is a place in its section, from 1; 0 is none.
+//! value is a place in its section, from 1; 0 is none. Where both change at nearly the same places,
+//! as in IPv4, pairs take less room and half the time of two lists.
 
 use crate::event::Server;
 use std::fmt;
@@ -27,10 +29,10 @@ use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
-const MAGIC: &[u8; 8] = b"MUZSERV\x01";
-const NUMBERS: usize = 12;
+const MAGIC: &[u8; 8] = b"MUZSERV\x02";
+const NUMBERS: usize = 11;
 /// Changes of one block, its first value among them.
-const BLOCK: usize = 32;
+const BLOCK: usize = 16;
 /// A distance, or a change before, that fits four bits.
 const NEAR: u64 = 15;
 
@@ -69,7 +71,8 @@ struct Table {
     operators: usize,
     networks_at: usize,
     names: Range<usize>,
-    lists: [List; 4],
+    pairs: Range<usize>,
+    lists: [List; 3],
 }
 
 /// The table, or none. Cheap to clone.
@@ -141,7 +144,7 @@ impl Table {
         for (place, number) in numbers.iter_mut().enumerate() {
             *number = u32_at(head, place * 4)? as usize;
         }
-        let [date, countries, operators, names, sizes @ ..] = numbers;
+        let [date, countries, operators, names, pairs, sizes @ ..] = numbers;
         let mut at = MAGIC.len() + NUMBERS * 4;
         let mut section = |size: usize| {
             let begin = at;
@@ -151,26 +154,27 @@ impl Table {
         let countries = section(countries.checked_mul(2)?)?;
         let networks = section(operators.checked_mul(8)?)?;
         let names = section(names)?;
-        let mut lists = [List::default(); 4];
-        for (list, (size, width)) in lists.iter_mut().zip(sizes.chunks_exact(2).zip([4, 8, 4, 8])) {
+        let pairs = section(pairs.checked_mul(4)?)?;
+        let mut lists = [List::default(); 3];
+        for (list, (size, width)) in lists.iter_mut().zip(sizes.chunks_exact(2).zip([4, 8, 8])) {
             let &[blocks, bytes] = size else { return None };
             let place = section(bytes)?;
             *list = List { at: place.start, end: place.end, blocks, width };
         }
         let date = u32::try_from(date).ok()?;
         let whole = at == all.len();
-        let table =
-            Self { bytes, date, countries, operators, networks_at: networks.start, names, lists };
+        let networks_at = networks.start;
+        let table = Self { bytes, date, countries, operators, networks_at, names, pairs, lists };
         whole.then_some(table)
     }
 
     fn lookup(&self, addr: IpAddr) -> Facts<'_> {
         let bytes = (*self.bytes).as_ref();
-        let [country4, country6, operator4, operator6] = &self.lists;
+        let [both4, country6, operator6] = &self.lists;
         let (country, operator) = match addr.to_canonical() {
             IpAddr::V4(v4) => {
-                let group = u64::from(v4.to_bits() >> 8);
-                (country4.value(bytes, group), operator4.value(bytes, group))
+                let place = both4.value(bytes, u64::from(v4.to_bits() >> 8));
+                place.and_then(|place| self.pair(bytes, place)).unzip()
             }
             IpAddr::V6(v6) => {
                 let bits = v6.to_bits();
@@ -182,6 +186,12 @@ impl Table {
         let operator = operator.and_then(|place| self.operator(bytes, place));
         let (asn, operator) = operator.unzip();
         Facts { country, asn, operator }
+    }
+
+    fn pair(&self, bytes: &[u8], value: usize) -> Option<(usize, usize)> {
+        let at = value.checked_sub(1)?.checked_mul(4)?;
+        let both = u32_at(bytes.get(self.pairs.clone())?, at)?;
+        Some(((both & 0xffff) as usize, (both >> 16) as usize))
     }
 
     fn country<'a>(&self, bytes: &'a [u8], value: usize) -> Option<&'a str> {
@@ -204,18 +214,20 @@ impl List {
     fn value(&self, bytes: &[u8], group: u64) -> Option<usize> {
         let list = bytes.get(self.at..self.end)?;
         let starts = list.get(..self.blocks.checked_mul(self.width)?)?;
-        let (mut low, mut high) = (0, self.blocks);
-        while low < high {
-            let middle = low.midpoint(high);
-            match self.start(starts, middle)? <= group {
-                true => low = middle + 1,
-                false => high = middle,
-            }
+        // No branch depends on what is found, for none could be foreseen.
+        let (mut block, mut left) = (0, self.blocks);
+        while left > 1 {
+            let half = left / 2;
+            block += usize::from(self.start(starts, block + half)? <= group) * half;
+            left -= half;
         }
-        let block = low.checked_sub(1)?;
+        if left == 0 || self.start(starts, block)? > group {
+            return None;
+        }
         let offset = |block: usize| u32_at(list, starts.len() + block * 4);
         let entries = list.get(starts.len() + self.blocks * 4..)?;
-        let end = if low < self.blocks { offset(low)? as usize } else { entries.len() };
+        let next = block + 1;
+        let end = if next < self.blocks { offset(next)? as usize } else { entries.len() };
         let entries = entries.get(offset(block)? as usize..end)?;
         let value = walk(entries, self.start(starts, block)?, group)?;
         usize::try_from(value).ok()
