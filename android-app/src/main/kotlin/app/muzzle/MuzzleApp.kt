@@ -16,6 +16,8 @@ import app.muzzle.service.SystemUpcalls
 import app.muzzle.settings.PolicyWarnings
 import app.muzzle.settings.SettingsStore
 import java.io.File
+import java.net.URL
+import java.net.URLConnection
 import java.time.Clock
 import java.util.concurrent.Executor
 
@@ -53,6 +55,9 @@ open class Graph(
     fun wake(): Protection = protection
 
     private val db by lazy { File(app.filesDir, "muzzle.db") }
+
+    /** For lists that the owner names by their addresses. */
+    open val connect: (URL) -> URLConnection = URL::openConnection
     val logFiles by lazy { LogFiles(db) }
 
     /**

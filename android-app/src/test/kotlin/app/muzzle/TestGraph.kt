@@ -14,6 +14,9 @@ import app.muzzle.service.Trouble
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.shadows.ShadowVpnService
 import java.io.File
+import java.io.IOException
+import java.net.URL
+import java.net.URLConnection
 import java.time.Clock
 import java.time.Instant
 import java.time.ZoneOffset
@@ -65,6 +68,10 @@ class TestGraph(
             override fun ended(code: String) = Unit
         }
     override val protection = RememberedProtection()
+
+    /** Who answers in place of the net: nobody, unless a test says so. */
+    var net: (URL) -> URLConnection = { throw IOException("no network") }
+    override val connect get() = net
     val db = File(app.filesDir, "muzzle.db")
     override val core: Core by lazy {
         if (seeded) File(System.getProperty("muzzle.seed")!!).copyTo(db, overwrite = true).also(prepare)

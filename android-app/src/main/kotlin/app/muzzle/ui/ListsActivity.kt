@@ -1,9 +1,14 @@
 package app.muzzle.ui
 
+import android.app.AlertDialog
 import android.content.Intent
 import android.net.Uri
 import android.os.Bundle
+import android.os.ParcelFileDescriptor
 import android.provider.OpenableColumns
+import android.text.InputType
+import android.text.format.Formatter
+import android.widget.EditText
 import app.muzzle.R
 import app.muzzle.core.CoreException
 import app.muzzle.core.HostList
@@ -11,10 +16,16 @@ import app.muzzle.core.ImportReport
 import app.muzzle.core.Seen
 import app.muzzle.core.Verdict
 import app.muzzle.graph
+import app.muzzle.lists.LONGEST_LIST
+import app.muzzle.lists.LongList
+import app.muzzle.lists.fetchList
+import app.muzzle.lists.listAddress
 import app.muzzle.settings.OwnerSettings
 import app.muzzle.settings.withCategory
 import app.muzzle.settings.withList
+import java.io.File
 import java.io.FileNotFoundException
+import java.net.URL
 import java.text.NumberFormat
 
 /** Which lists count, and the owner's own: taking one in tells what came of it. */
@@ -91,6 +102,8 @@ class ListsActivity : ScreenActivity() {
         card {
             small(getString(R.string.lists_own_text))
             button(R.string.lists_add) { choose() }
+            small(getString(R.string.lists_address_text))
+            button(R.string.lists_add_address) { askAddress() }
         }
         if (report.isNotEmpty()) {
             card {
@@ -103,6 +116,7 @@ class ListsActivity : ScreenActivity() {
                 val title = titleOf(list)
                 val words = if (list.damaged) getString(R.string.lists_damaged) else aboutList(list)
                 switch(title, words, list.name !in now.listsOff) { on -> set(title, on) { it.withList(list.name, on) } }
+                listAddress(titleOf(list))?.let { address -> button(R.string.lists_fetch_again) { fetch(address) } }
                 button(R.string.lists_remove) { remove(list) }
             }
         }
@@ -137,10 +151,46 @@ class ListsActivity : ScreenActivity() {
         return title to graph.core.importList(file.detachFd(), nameOf(title), title)
     }
 
+    private fun askAddress() {
+        val field = EditText(this)
+        field.setHint(R.string.lists_address_hint)
+        field.contentDescription = getString(R.string.lists_add_address)
+        field.inputType = InputType.TYPE_CLASS_TEXT or InputType.TYPE_TEXT_VARIATION_URI
+        AlertDialog
+            .Builder(this)
+            .setTitle(R.string.lists_add_address)
+            .setView(field)
+            .setNegativeButton(R.string.cancel, null)
+            .setPositiveButton(R.string.ok) { _, _ ->
+                val address = listAddress(field.text.toString())
+                if (address == null) tell(listOf(getString(R.string.lists_bad_address))) else fetch(address)
+            }.show()
+    }
+
+    private fun fetch(address: URL) {
+        report = listOf(getString(R.string.lists_fetching, address.host))
+        reload()
+        load({ take(address) }, failed = { tell(failure(it, R.string.lists_unreachable)) }) { tell(words(it)) }
+    }
+
+    /** Its name is the end of the address, which differs from list to list. */
+    private fun take(address: URL): Pair<String, ImportReport> {
+        val file = File.createTempFile("list", null, cacheDir)
+        try {
+            fetchList(graph.connect(address), file)
+            val descriptor = ParcelFileDescriptor.open(file, ParcelFileDescriptor.MODE_READ_ONLY).detachFd()
+            val end = (address.host + address.path).takeLast(LONGEST_NAME)
+            return address.toString() to graph.core.importList(descriptor, plain(end), address.toString())
+        } finally {
+            file.delete()
+        }
+    }
+
     /** Such as `hosts-2026` for `Hosts_2026.txt`: the core takes no other letters. */
-    private fun nameOf(title: String): String {
-        val stem = title.substringBeforeLast('.').lowercase()
-        val plain = stem.map { if (it in 'a'..'z' || it in '0'..'9') it else '-' }.joinToString("").take(LONGEST_NAME).trim('-')
+    private fun nameOf(title: String) = plain(title.substringBeforeLast('.').take(LONGEST_NAME))
+
+    private fun plain(words: String): String {
+        val plain = words.lowercase().map { if (it in 'a'..'z' || it in '0'..'9') it else '-' }.joinToString("").trim('-')
         return if (plain.isEmpty() || plain in BUILT_IN) "own-$plain".trim('-') else plain
     }
 
@@ -164,13 +214,17 @@ class ListsActivity : ScreenActivity() {
     }
 
     /** The lists of before stay in force, and the words say so. */
-    private fun failure(error: Throwable): List<String> {
+    private fun failure(
+        error: Throwable,
+        unreadable: Int = R.string.lists_unreadable,
+    ): List<String> {
         val why =
             when {
                 error is CoreException && error.code == "limit" -> getString(R.string.lists_too_many)
                 error is CoreException && error.code == "bad-list" -> getString(R.string.lists_bad, error.message.orEmpty())
                 error is CoreException -> errorWords(this, error).let { "${it.title}. ${it.advice}" }
-                else -> getString(R.string.lists_unreadable)
+                error is LongList -> getString(R.string.lists_too_long, Formatter.formatShortFileSize(this, LONGEST_LIST))
+                else -> getString(unreadable)
             }
         return listOf(getString(R.string.lists_failed), why)
     }
