@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
+use std::ptr;
 use std::sync::OnceLock;
 
 /// Bytes of a file, in memory only where they are read.
@@ -47,7 +48,7 @@ impl Mapped {
         // SAFETY: a new mapping of an open file, at an address that the kernel chooses.
         let base = unsafe {
             libc::mmap(
-                std::ptr::null_mut(),
+                ptr::null_mut(),
                 whole,
                 libc::PROT_READ,
                 libc::MAP_PRIVATE,
@@ -123,12 +124,17 @@ unsafe impl GlobalAlloc for Pages {
     // SAFETY: the caller has the block from here, with this layout, and uses it no more where this
     // gives another.
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: as our caller promised, with an alignment that was good before. What becomes
-        // another block is copied as far as both reach, and given back once.
+        // SAFETY: as our caller promised, with an alignment that was good before. Pages that stay pages
+        // are moved as they are; what becomes another block is copied as far as both reach, and given
+        // back once.
         unsafe {
             let wanted = Layout::from_size_align_unchecked(size, layout.align());
             if !Self::own(layout) && !Self::own(wanted) {
                 return System.realloc(block, layout, size);
+            }
+            if Self::own(layout) && Self::own(wanted) {
+                let moved = libc::mremap(block.cast(), layout.size(), size, libc::MREMAP_MAYMOVE);
+                return if moved == libc::MAP_FAILED { ptr::null_mut() } else { moved.cast() };
             }
             let new = self.alloc(wanted);
             if !new.is_null() {
@@ -145,8 +151,8 @@ fn map(size: usize) -> *mut u8 {
     let access = libc::PROT_READ | libc::PROT_WRITE;
     let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     // SAFETY: a new mapping of nothing, at an address that the kernel chooses.
-    let at = unsafe { libc::mmap(std::ptr::null_mut(), size, access, kind, -1, 0) };
-    if at == libc::MAP_FAILED { std::ptr::null_mut() } else { at.cast() }
+    let at = unsafe { libc::mmap(ptr::null_mut(), size, access, kind, -1, 0) };
+    if at == libc::MAP_FAILED { ptr::null_mut() } else { at.cast() }
 }
 
 /// Gives memory that is free back to the system; glibc keeps it otherwise.
@@ -481,7 +487,7 @@ pub(super) fn recv_many(
         message.msg_hdr.msg_namelen = size_of_val(name) as libc::socklen_t;
         count += 1;
     }
-    let (flags, wait) = (libc::MSG_DONTWAIT as _, std::ptr::null_mut());
+    let (flags, wait) = (libc::MSG_DONTWAIT as _, ptr::null_mut());
     // SAFETY: the first `count` messages name buffers with their sizes, which outlive the call and
     // which nobody else uses meanwhile.
     let got = unsafe { libc::recvmmsg(fd.as_raw_fd(), messages.as_mut_ptr(), count, flags, wait) };
