@@ -82,11 +82,16 @@ missing_packages() {
   if wants npm "$@"; then
     command -v npm >/dev/null || echo npm
   fi
-  # 32-bit ARM as Android calls functions: with soft floats, so armel and not armhf.
+  # The libraries run on 32-bit ARM as Android calls functions, with soft floats: armel. The core's
+  # own tests run on armhf, which Rust is built for everywhere.
   if wants foreign "$@"; then
     command -v qemu-aarch64 >/dev/null || echo qemu-user
     command -v aarch64-linux-gnu-gcc >/dev/null || printf '%s\n' gcc-aarch64-linux-gnu libc6-dev-arm64-cross
     command -v arm-linux-gnueabi-gcc >/dev/null || printf '%s\n' gcc-arm-linux-gnueabi libc6-dev-armel-cross
+    command -v arm-linux-gnueabihf-gcc >/dev/null || printf '%s\n' gcc-arm-linux-gnueabihf libc6-dev-armhf-cross
+    # Android's allocator.
+    compgen -G "$(clang -print-resource-dir 2>/dev/null)/lib/*/libclang_rt.scudo_standalone*" >/dev/null \
+      || echo libclang-rt-dev
   fi
   if wants jvm "$@"; then
     command -v javac >/dev/null || echo openjdk-17-jdk-headless

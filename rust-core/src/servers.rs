@@ -99,12 +99,12 @@ impl Eq for Servers {}
 impl Servers {
     /// The table of `signatures/`. The library for Android has none inside: there it is a file.
     pub fn builtin() -> Self {
-        #[cfg(feature = "cli")]
+        #[cfg(any(feature = "cli", test))]
         {
             let bytes: &'static [u8] = include_bytes!("../../signatures/servers.bin");
             Self::open(Arc::new(bytes)).unwrap_or_default()
         }
-        #[cfg(not(feature = "cli"))]
+        #[cfg(not(any(feature = "cli", test)))]
         Self::default()
     }
 

@@ -12,6 +12,9 @@ const VARIABLE: &str = "MUZZLE_TEST_KILL_DB";
 /// Sets another number of kills, for a soak by hand.
 const KILLS: &str = "MUZZLE_TEST_KILLS";
 
+/// What the child runs under where an emulator runs this test: a command and its arguments.
+const EMULATOR: &str = "MUZZLE_TEST_EMULATOR";
+
 /// The child's part: writes until it is killed, telling how many events are committed. Without
 /// the variable, as in a plain run, it writes a few and checks its own count.
 #[test]
@@ -40,7 +43,11 @@ fn a_loop_of_writes_tells_what_is_committed() {
 }
 
 fn spawn(path: &Path) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+    let emulator = std::env::var(EMULATOR).unwrap_or_default();
+    let mut words: Vec<_> = emulator.split_whitespace().map(PathBuf::from).collect();
+    words.push(std::env::current_exe().unwrap());
+    Command::new(&words[0])
+        .args(&words[1..])
         .args(["--exact", "store::tests::kill::a_loop_of_writes_tells_what_is_committed"])
         .arg("--nocapture")
         .env(VARIABLE, path)
