@@ -132,6 +132,8 @@ unsafe impl GlobalAlloc for Pages {
             if !Self::own(layout) && !Self::own(wanted) {
                 return System.realloc(block, layout, size);
             }
+            // The libc crate has no mremap for Android.
+            #[cfg(not(target_os = "android"))]
             if Self::own(layout) && Self::own(wanted) {
                 let moved = libc::mremap(block.cast(), layout.size(), size, libc::MREMAP_MAYMOVE);
                 return if moved == libc::MAP_FAILED { ptr::null_mut() } else { moved.cast() };
