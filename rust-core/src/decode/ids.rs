@@ -3,7 +3,7 @@
 
 use super::DecodedEvent;
 use super::json::Leaf;
-use super::names::Index;
+use super::names::{Index, Name};
 use crate::event::{IdKind, Identifier, Kind, Time};
 use IdKind::{
     AndroidId, AndroidIdHash, AnonymousId, CookieId, DistinctId, Email, EmailHash, Gaid, GaidHash,
@@ -91,24 +91,32 @@ const fn names() -> [&'static str; NAMES.len()] {
 const BLANKS: &[&str] =
     &["", "null", "none", "unknown", "undefined", "true", "false", "{}", "[]", "-1"];
 
+const LONGEST_BLANK: usize = "undefined".len();
+
 /// Longest value that is taken for an identifier, bytes.
 const LONGEST: usize = 256;
 
 /// What the leaf identifies, if anything.
 pub fn kind(leaf: &Leaf) -> Option<IdKind> {
+    of(leaf, Name::new(leaf.key()))
+}
+
+/// As [`kind`], `name` being the leaf's.
+pub(super) fn of(leaf: &Leaf, name: Name<'_>) -> Option<IdKind> {
     let value = leaf.value.trim();
     if value.len() > LONGEST || is_blank(value) {
         return None;
     }
-    let name = leaf.key().strip_prefix('$').unwrap_or(leaf.key());
-    if let Some(kind) = by_name(name) {
+    let kind = by_name(name);
+    let name = name.text.strip_prefix('$').unwrap_or(name.text);
+    if let Some(kind) = kind {
         let of_app = name.eq_ignore_ascii_case("uid") && is_app_uid(value);
         return named(kind, value).filter(|_| !of_app);
     }
     if is_digest(value)
         && let Some(base) = undigested(&name.to_ascii_lowercase())
     {
-        return by_name(base).and_then(hash);
+        return by_name(Name::new(base)).and_then(hash);
     }
     if name.eq_ignore_ascii_case("device_id") {
         return Some(device_id(value));
@@ -119,8 +127,9 @@ pub fn kind(leaf: &Leaf) -> Option<IdKind> {
     by_form(leaf.text, value)
 }
 
-fn by_name(name: &str) -> Option<IdKind> {
-    let named = |at: &usize| NAMES[*at].0.eq_ignore_ascii_case(name);
+fn by_name(name: Name<'_>) -> Option<IdKind> {
+    let plain = name.text.strip_prefix('$').unwrap_or(name.text);
+    let named = |at: &usize| NAMES[*at].0 == plain || NAMES[*at].0.eq_ignore_ascii_case(plain);
     INDEX.of(name).find(named).map(|at| NAMES[at].1)
 }
 
@@ -239,7 +248,7 @@ fn by_form(text: bool, value: &str) -> Option<IdKind> {
 
 /// Placeholders, and values made of zeros and separators alone.
 fn is_blank(value: &str) -> bool {
-    BLANKS.iter().any(|b| b.eq_ignore_ascii_case(value))
+    value.len() <= LONGEST_BLANK && BLANKS.iter().any(|b| b.eq_ignore_ascii_case(value))
         || value.bytes().all(|b| matches!(b, b'0' | b'-' | b':'))
         || value == "02:00:00:00:00:00"
 }
@@ -264,9 +273,9 @@ fn is_imei(value: &str) -> bool {
 fn is_mac(value: &str) -> bool {
     let octets = |separator| {
         let mut parts = value.split(separator);
-        value.len() == 17 && parts.clone().count() == 6 && parts.all(|p| is_hex(p, 2))
+        parts.clone().count() == 6 && parts.all(|p| is_hex(p, 2))
     };
-    octets(':') || octets('-')
+    value.len() == 17 && (octets(':') || octets('-'))
 }
 
 fn is_email(value: &str) -> bool {

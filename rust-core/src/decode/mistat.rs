@@ -14,6 +14,7 @@ use super::{Decoded, Input};
 use crate::event::{Check, ProblemCode, Protocol, Time};
 use crate::limits;
 use md5::{Digest as _, Md5};
+use std::borrow::Cow;
 
 const DECODER: &str = "mistat/2";
 
@@ -182,7 +183,8 @@ fn contents(report: &mut Report, session: &str, outer: &mut Flat) -> usize {
                 event.problem(code, "");
             }
             let key = members.items.iter().find(|(name, _)| name == "key");
-            report.event(key.and_then(|(_, text)| json::unquote(text)), time, event);
+            let name = key.and_then(|(_, text)| json::unquote(text)).map(Cow::into_owned);
+            report.event(name, time, event);
         }
     }
     count

@@ -10,6 +10,7 @@ use super::report::{Report, is_json, json_moment, pairs, text};
 use super::{Decoded, Input, unpack};
 use crate::event::{ProblemCode, Protocol};
 use crate::limits;
+use std::borrow::Cow;
 
 const DECODER: &str = "mixpanel/1";
 
@@ -85,7 +86,7 @@ fn carried(
 }
 
 /// Members of one record.
-struct Item<'a>(json::Parts<(String, &'a str)>);
+struct Item<'a>(json::Parts<json::Member<'a>>);
 
 impl<'a> Item<'a> {
     fn of(text: &'a str) -> Self {
@@ -122,7 +123,7 @@ fn event(report: &mut Report, text: &str) {
         flat.add_text(&mut report.budget, name, name, value);
     }
     let update = || UPDATES.iter().find(|u| item.get(u).is_some()).map(|u| (*u).to_owned());
-    let name = item.get("event").and_then(json::unquote).or_else(update);
+    let name = item.get("event").and_then(json::unquote).map(Cow::into_owned).or_else(update);
     let time = [(item.properties().get("time"), "properties.time"), (item.get("$time"), "$time")];
     let time = time.into_iter().find_map(|(text, path)| Some((text?, path)));
     let at = time.and_then(|(text, _)| json_moment(text));

@@ -44,6 +44,7 @@ use crate::http::Request;
 use crate::limits;
 use form::Form;
 use json::Leaf;
+use names::Name;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use unpack::UnpackError;
@@ -230,8 +231,9 @@ fn problem(code: ProblemCode, path: impl Into<String>) -> Problem {
 fn fields(protocol: Protocol, event: &str, leaves: Vec<Leaf>) -> (Vec<Field>, Vec<Identifier>) {
     let (mut fields, mut ids) = (Vec::with_capacity(leaves.len() + 1), Vec::new());
     for leaf in leaves {
-        let mut kind = kinds::kind(protocol, event, &leaf.path, leaf.key(), &leaf.value);
-        let id = ids::kind(&leaf);
+        let name = Name::new(leaf.key());
+        let mut kind = kinds::of(protocol, event, &leaf.path, name, &leaf.value);
+        let id = ids::of(&leaf, name);
         let Leaf { path, value, .. } = leaf;
         if let Some(id) = id {
             if kind == Kind::Other {
@@ -257,8 +259,15 @@ const APP_KEYS: &[&str] =
 
 /// The package that the leaves name, where one of [`APP_KEYS`] holds something like a package.
 fn app_hint(leaves: &[Leaf]) -> Option<String> {
-    let named = |key: &&str| leaves.iter().find(|l| l.key() == *key && is_package(&l.value));
-    APP_KEYS.iter().find_map(named).map(|leaf| leaf.value.clone())
+    let mut best = None;
+    for leaf in leaves {
+        let key = leaf.key();
+        let Some(rank) = APP_KEYS.iter().position(|k| *k == key) else { continue };
+        if best.is_none_or(|(before, _)| rank < before) && is_package(&leaf.value) {
+            best = Some((rank, leaf));
+        }
+    }
+    best.map(|(_, leaf)| leaf.value.clone())
 }
 
 /// Two or more identifiers joined by dots (Android's rules for an application id).

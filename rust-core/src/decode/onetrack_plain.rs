@@ -8,6 +8,7 @@ use super::report::{Report, is_json, json_moment, text};
 use super::{Decoded, Input, unpack};
 use crate::event::{ProblemCode, Protocol};
 use crate::limits;
+use std::borrow::Cow;
 
 const DECODER: &str = "onetrack-plain/2";
 
@@ -49,7 +50,7 @@ fn is_event(item: &str) -> bool {
     let Some(head) = get("H") else { return false };
     let body = get("B").is_some_and(|b| b.starts_with('{')) || members.problem.is_some();
     let head = json::object(head, limits::FIELDS_PER_EVENT);
-    body && head.items.iter().any(|(name, _)| HEAD.contains(&name.as_str()))
+    body && head.items.iter().any(|(name, _)| HEAD.contains(&&**name))
 }
 
 /// Adds the event that is `item`; also used where a format wraps such events.
@@ -64,7 +65,7 @@ pub(super) fn event(report: &mut Report, item: &str) {
         if key == "H" {
             let head = json::object(text, limits::FIELDS_PER_EVENT);
             let get = |name: &str| head.items.iter().find(|(n, _)| n == name).map(|(_, t)| *t);
-            name = get("event").and_then(json::unquote);
+            name = get("event").and_then(json::unquote).map(Cow::into_owned);
             time = get("e_ts").map(|text| (text, json_moment(text)));
         }
         flat.add_text(&mut report.budget, key, key, text);

@@ -6,6 +6,7 @@ use super::json::{self, Budget, Flat, Leaf};
 use super::{Decoded, DecodedEvent, Input, app_hint, fields, problem};
 use crate::event::{Check, ProblemCode, Protocol, State, Time};
 use crate::limits;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// What one decoder found so far.
@@ -160,7 +161,7 @@ pub(super) fn moment(digits: &str) -> Option<Time> {
 
 /// As [`moment`], from JSON text, a number or digits in quotes.
 pub(super) fn json_moment(text: &str) -> Option<Time> {
-    moment(&json::unquote(text).unwrap_or_else(|| text.to_owned()))
+    moment(&json::unquote(text).unwrap_or(Cow::Borrowed(text)))
 }
 
 /// UTF-8 text without a byte order mark; broken bytes become replacement characters, and that is
@@ -171,7 +172,7 @@ pub(super) fn text(bytes: &[u8], cut: bool) -> (String, Option<ProblemCode>) {
         _ => bytes,
     };
     let text = String::from_utf8_lossy(whole);
-    let broken = matches!(text, std::borrow::Cow::Owned(_)).then_some(ProblemCode::Malformed);
+    let broken = matches!(text, Cow::Owned(_)).then_some(ProblemCode::Malformed);
     (text.trim_start_matches('\u{feff}').trim().to_owned(), broken)
 }
 

@@ -128,7 +128,7 @@ fn logs(report: &mut Report, bytes: &[u8], short: bool) -> bool {
         outer.add_text(&mut report.budget, name, name, value);
     }
     report.beside(outer.leaves);
-    let topic = get("__topic__").and_then(json::unquote);
+    let topic = get("__topic__").and_then(json::unquote).map(Cow::into_owned);
     let parts = json::list(list, limits::EVENTS_PER_REQUEST);
     for (place, log) in parts.items.iter().enumerate() {
         if !log.starts_with('{') {

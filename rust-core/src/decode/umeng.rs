@@ -190,7 +190,7 @@ fn sections(report: &mut Report, text: &str, time: Option<Time>) {
     for (name, value) in members.items.iter().filter(|(name, _)| name != "header") {
         let mut flat = std::mem::take(&mut head);
         flat.add_text(&mut report.budget, &format!("entity.{name}"), name, value);
-        report.event(Some(name.clone()), time, flat);
+        report.event(Some(name.to_string()), time, flat);
     }
     if report.count() == 0 {
         report.event(None, time, head);

@@ -5,7 +5,7 @@
 mod flat;
 mod scan;
 
-pub use flat::{Flat, Leaf};
+pub use flat::{Flat, Leaf, objects};
 
 use crate::event::ProblemCode;
 use crate::limits;
@@ -13,6 +13,7 @@ use scan::Scanner;
 use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::fmt;
 
 /// What one request may still make us read and keep.
@@ -46,6 +47,10 @@ fn take(from: &mut usize, bytes: usize) -> bool {
     rest.is_some()
 }
 
+/// A member of an object: its name, cut but still visibly longer than [`limits::FIELD_PATH`], and the
+/// text of its value.
+pub type Member<'a> = (Cow<'a, str>, &'a str);
+
 /// The parts of a list or object, up to the first that could not be read.
 #[derive(Debug)]
 pub struct Parts<T> {
@@ -65,11 +70,12 @@ pub fn items(text: &str, most: usize) -> Parts<&str> {
 }
 
 /// Names and texts of the object's values.
-pub fn members(text: &str, most: usize) -> Parts<(String, &str)> {
+pub fn members(text: &str, most: usize) -> Parts<Member<'_>> {
     if let Some(items) = sound_object(text, most) {
         return Parts { items, problem: None };
     }
-    let parts: Parts<(String, &RawValue)> = read(text, most, |de, seed| de.deserialize_map(seed));
+    let parts: Parts<(Cow<'_, str>, &RawValue)> =
+        read(text, most, |de, seed| de.deserialize_map(seed));
     let items = parts.items.into_iter().map(|(name, value)| (name, value.get())).collect();
     Parts { items, problem: parts.problem }
 }
@@ -83,7 +89,7 @@ pub fn list(text: &str, most: usize) -> Parts<&str> {
 }
 
 /// As [`members`], of which the last may break off as in [`list`].
-pub fn object(text: &str, most: usize) -> Parts<(String, &str)> {
+pub fn object(text: &str, most: usize) -> Parts<Member<'_>> {
     let mut parts = members(text, most);
     let last = parts.items.last().map(|(_, value)| *value);
     parts.items.extend(rest(text, last, parts.problem));
@@ -105,7 +111,7 @@ fn sound_list(text: &str, most: usize) -> Option<Vec<&str>> {
 }
 
 /// The members of an object with which nothing is wrong.
-fn sound_object(text: &str, most: usize) -> Option<Vec<(String, &str)>> {
+fn sound_object(text: &str, most: usize) -> Option<Vec<Member<'_>>> {
     let mut scanner = Scanner::new(text);
     scanner.take(b'{')?;
     let mut items = Vec::new();
@@ -113,7 +119,7 @@ fn sound_object(text: &str, most: usize) -> Option<Vec<(String, &str)>> {
         if items.len() == most {
             return None;
         }
-        let name = cut(&scanner.string()?, limits::FIELD_PATH + 4).to_owned();
+        let name = name(scanner.string()?);
         scanner.take(b':')?;
         items.push((name, scanner.value()?));
     }
@@ -122,21 +128,17 @@ fn sound_object(text: &str, most: usize) -> Option<Vec<(String, &str)>> {
 
 /// Name, empty in a list, and text of the container in which `text` breaks off, `last` being what
 /// was read before it.
-fn rest<'a>(
-    text: &'a str,
-    last: Option<&str>,
-    problem: Option<ProblemCode>,
-) -> Option<(String, &'a str)> {
+fn rest<'a>(text: &'a str, last: Option<&str>, problem: Option<ProblemCode>) -> Option<Member<'a>> {
     if !matches!(problem, Some(ProblemCode::Truncated | ProblemCode::Malformed)) {
         return None;
     }
     let start = last.map_or(1, |item| end_of(item, text));
     let between = |c: char| c == ',' || c.is_ascii_whitespace();
     let mut rest = text.get(start..)?.trim_start_matches(between);
-    let mut name = String::new();
+    let mut name = Cow::default();
     if text.starts_with('{') {
         let mut names = serde_json::Deserializer::from_str(rest).into_iter::<String>();
-        name = cut(&names.next()?.ok()?, limits::FIELD_PATH + 4).to_owned();
+        name = self::name(Cow::Owned(names.next()?.ok()?));
         rest = rest.get(names.byte_offset()..)?.trim_start().strip_prefix(':')?.trim_start();
     }
     rest.starts_with(['{', '[']).then_some((name, rest))
@@ -201,7 +203,7 @@ impl<'de> Visitor<'de> for Collect<'_, &'de RawValue> {
     }
 }
 
-impl<'de> Visitor<'de> for Collect<'_, (String, &'de RawValue)> {
+impl<'de> Visitor<'de> for Collect<'_, (Cow<'de, str>, &'de RawValue)> {
     type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -220,26 +222,40 @@ impl<'de> Visitor<'de> for Collect<'_, (String, &'de RawValue)> {
     }
 }
 
-/// A name, cut right where it is read, but still visibly longer than [`limits::FIELD_PATH`].
+/// A name, cut right where it is read.
 struct Key;
 
 impl<'de> DeserializeSeed<'de> for Key {
-    type Value = String;
+    type Value = Cow<'de, str>;
 
-    fn deserialize<D: serde::Deserializer<'de>>(self, d: D) -> Result<String, D::Error> {
+    fn deserialize<D: serde::Deserializer<'de>>(self, d: D) -> Result<Self::Value, D::Error> {
         d.deserialize_str(self)
     }
 }
 
-impl Visitor<'_> for Key {
-    type Value = String;
+impl<'de> Visitor<'de> for Key {
+    type Value = Cow<'de, str>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a name")
     }
 
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<String, E> {
-        Ok(cut(text, limits::FIELD_PATH + 4).to_owned())
+    fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(name(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(cut(text, limits::FIELD_PATH + 4).to_owned()))
+    }
+}
+
+/// The name of a [`Member`].
+fn name(text: Cow<'_, str>) -> Cow<'_, str> {
+    const MOST: usize = limits::FIELD_PATH + 4;
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(cut(text, MOST)),
+        Cow::Owned(text) if text.len() > MOST => Cow::Owned(cut(&text, MOST).to_owned()),
+        short => short,
     }
 }
 
@@ -249,8 +265,10 @@ pub fn cut(text: &str, most: usize) -> &str {
 }
 
 /// The text of a JSON string; `None` where it is not one or holds half a surrogate pair.
-pub fn unquote(text: &str) -> Option<String> {
-    text.starts_with('"').then(|| serde_json::from_str(text).ok()).flatten()
+pub fn unquote(text: &str) -> Option<Cow<'_, str>> {
+    let mut scanner = Scanner::new(text);
+    let inner = text.starts_with('"').then(|| scanner.string())??;
+    scanner.is_done().then_some(inner)
 }
 
 #[cfg(test)]

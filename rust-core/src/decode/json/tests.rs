@@ -142,7 +142,7 @@ fn text_that_breaks_off_is_read_to_its_end() {
     assert_eq!(pairs(&flat), [("H.a", "1"), ("B.0.x", "y"), ("B.1.z.0", "1"), ("B.1.z.1.q", "2")]);
     assert_eq!(problems(&flat)[0], (ProblemCode::Truncated, "B.1.z"));
     assert_eq!(object(r#"{"a":1,"b":"x"#, 9).items.len(), 1);
-    assert_eq!(object(r#"{"a":{"#, 9).items, [("a".to_owned(), "{")]);
+    assert_eq!(object(r#"{"a":{"#, 9).items, [("a".into(), "{")]);
     assert_eq!(list(r#"[1,{"a"#, 9).items, ["1", r#"{"a"#]);
     assert_eq!(list("[1,2,3", 2).items, ["1", "2"]);
 }

@@ -4,7 +4,7 @@
 
 mod rules;
 
-use super::names::Index;
+use super::names::{Index, Name};
 use crate::event::{Field, IdKind, Kind, Protocol};
 use rules::{RULES, Rule};
 
@@ -34,6 +34,28 @@ const fn last(path: &'static str) -> &'static str {
     path.split_at(at).1
 }
 
+/// Places of the rules that fit many names.
+const PREFIXES: [usize; prefixes()] = {
+    let (mut places, mut count, mut at) = ([0; prefixes()], 0, 0);
+    while at < RULES.len() {
+        if matches!(RULES[at].name.as_bytes(), [.., b'*']) {
+            places[count] = at;
+            count += 1;
+        }
+        at += 1;
+    }
+    places
+};
+
+const fn prefixes() -> usize {
+    let (mut count, mut at) = (0, 0);
+    while at < RULES.len() {
+        count += matches!(RULES[at].name.as_bytes(), [.., b'*']) as usize;
+        at += 1;
+    }
+    count
+}
+
 /// What senders write where they have nothing to say; the last four are those of the Sensors
 /// Analytics SDK for browsers.
 #[rustfmt::skip]
@@ -45,19 +67,24 @@ const NOTHING: &[&str] = &[
 /// What the field at `path`, nearest name `name`, tells. [`Kind::Other`] where no rule speaks or
 /// the value says nothing.
 pub fn kind(protocol: Protocol, event: &str, path: &str, name: &str, value: &str) -> Kind {
+    of(protocol, event, path, Name::new(name), value)
+}
+
+/// As [`kind`].
+pub(super) fn of(protocol: Protocol, event: &str, path: &str, name: Name<'_>, value: &str) -> Kind {
     if NOTHING.contains(&value) {
         return Kind::Other;
     }
-    let first = |under: &str| {
-        INDEX.of(under).find(|&at| {
-            RULES[at].protocol.is_none_or(|p| p == protocol)
-                && RULES[at].fits(event, path, name, value)
-        })
+    let fits = |at: &usize| {
+        let rule = &RULES[*at];
+        rule.protocol.is_none_or(|p| p == protocol) && rule.fits(event, path, name.text, value)
     };
+    let first = |under: Name<'_>| INDEX.of(under).find(fits);
     // A place in a list is the last of its path, and its name another one.
     let step = path.rfind('.').and_then(|dot| path.get(dot + 1..)).unwrap_or(path);
-    let other = if step == name { None } else { first(step) };
-    let found = [first(name), other, first("")].into_iter().flatten().min();
+    let other = if step == name.text { None } else { first(Name::new(step)) };
+    let many = PREFIXES.iter().copied().find(fits);
+    let found = [first(name), other, many].into_iter().flatten().min();
     found.map_or(Kind::Other, |at| RULES[at].kind)
 }
 
@@ -92,12 +119,15 @@ impl Rule {
 }
 
 fn matches(pattern: &str, text: &str) -> bool {
-    let text = text.as_bytes();
-    match pattern.as_bytes() {
+    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+    match pattern {
+        // Most differ in the first byte.
+        [first, .., b'*'] if text.first().is_none_or(|b| !b.eq_ignore_ascii_case(first)) => false,
         [start @ .., b'*'] => {
             text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
         }
-        whole => whole.eq_ignore_ascii_case(text),
+        // Most are spelled alike.
+        whole => whole == text || whole.eq_ignore_ascii_case(text),
     }
 }
 
@@ -113,11 +143,9 @@ pub fn mentions_address(value: &str) -> bool {
 
 /// The kinds of an event: each once, in the order of [`Kind`]; `other` only where nothing else is.
 pub fn union(fields: &[Field]) -> Vec<Kind> {
-    let mut kinds: Vec<Kind> = Kind::ALL
-        .iter()
-        .copied()
-        .filter(|&kind| kind != Kind::Other && fields.iter().any(|field| field.kind == kind))
-        .collect();
+    let found = fields.iter().fold(0_u32, |found, field| found | 1 << field.kind as u32);
+    let found = |kind: &Kind| *kind != Kind::Other && found & 1 << *kind as u32 != 0;
+    let mut kinds: Vec<Kind> = Kind::ALL.iter().copied().filter(found).collect();
     if kinds.is_empty() {
         kinds.push(Kind::Other);
     }

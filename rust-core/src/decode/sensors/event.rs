@@ -1,9 +1,10 @@
 //! One event of Sensors Analytics, in clear or closed. Never sees the form around it.
 
-use crate::decode::json::{self, Budget, Flat, Leaf};
+use crate::decode::json::{self, Budget, Flat, Leaf, Member};
 use crate::decode::{DecodedEvent, app_hint, fields, problem, unpack};
 use crate::event::{ProblemCode, Protocol, Time};
 use crate::limits;
+use std::borrow::Cow;
 
 /// Every `type` of an event.
 pub(super) const TYPES: &[&str] = &[
@@ -22,20 +23,20 @@ pub(super) const TYPES: &[&str] = &[
 ];
 
 /// The members of one event.
-pub(super) struct Members<'a>(pub(super) &'a [(String, &'a str)]);
+pub(super) struct Members<'a>(pub(super) &'a [Member<'a>]);
 
 impl Members<'_> {
     fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(n, _)| n == name).map(|(_, text)| *text)
     }
 
-    fn text(&self, name: &str) -> Option<String> {
+    fn text(&self, name: &str) -> Option<Cow<'_, str>> {
         self.get(name).and_then(json::unquote)
     }
 
     pub(super) fn is_event(&self) -> bool {
         let has = |name| self.get(name).is_some();
-        let known = self.text("type").is_some_and(|t| TYPES.contains(&t.as_str()));
+        let known = self.text("type").is_some_and(|t| TYPES.contains(&&*t));
         let anchored = has("distinct_id") || has("item_id") || has("lib") || has("properties");
         known && anchored || has("distinct_id") && has("lib")
     }
@@ -44,6 +45,7 @@ impl Members<'_> {
         self.get("ekey").is_some() && self.get("type").is_none()
     }
 
+    /// `flat` holds the members already where they were read along with the event.
     pub(super) fn event(
         &self,
         mut flat: Flat,
@@ -53,15 +55,17 @@ impl Members<'_> {
         let kind = self.text("type").unwrap_or_default();
         if kind.is_empty() {
             flat.problems.push(problem(ProblemCode::Malformed, "type"));
-        } else if !TYPES.contains(&kind.as_str()) {
+        } else if !TYPES.contains(&&*kind) {
             flat.problems.push(problem(ProblemCode::Unsupported, "type"));
         }
         let event_time = self.time("time", &mut flat);
         let own = self.text("event").filter(|_| kind.is_empty() || kind == "track");
         let name = own.or(Some(kind).filter(|k| !k.is_empty()));
         let name = name.map(|n| json::cut(&n, limits::FIELD_PATH).to_owned());
-        for (key, text) in self.0 {
-            flat.add_text(budget, key, key, text);
+        if flat.leaves.is_empty() {
+            for (key, text) in self.0 {
+                flat.add_text(budget, key, key, text);
+            }
         }
         finish(name, event_time, flat, extras, budget)
     }
@@ -69,7 +73,7 @@ impl Members<'_> {
     /// Milliseconds since 1970, as a number or as its digits in quotes.
     fn time(&self, name: &str, flat: &mut Flat) -> Option<Time> {
         let text = self.get(name)?;
-        let digits = json::unquote(text).unwrap_or_else(|| text.to_owned());
+        let digits = json::unquote(text).unwrap_or(Cow::Borrowed(text));
         let time = digits.parse().ok().and_then(Time::from_ms);
         if time.is_none() {
             flat.problems.push(problem(ProblemCode::Malformed, name));
@@ -86,16 +90,16 @@ impl Members<'_> {
     ) -> DecodedEvent {
         let event_time = self.time("flush_time", &mut flat);
         for (key, text) in self.0 {
-            if !matches!(key.as_str(), "payloads" | "payload") {
+            if !matches!(&**key, "payloads" | "payload") {
                 flat.add_text(budget, key, key, text);
                 continue;
             }
-            flat.problems.push(problem(ProblemCode::Encrypted, key));
+            flat.problems.push(problem(ProblemCode::Encrypted, &**key));
             let single = || json::Parts { items: vec![*text], problem: None };
             let list = text.starts_with('[');
             let parts = if list { json::items(text, limits::FIELDS_PER_EVENT) } else { single() };
             for (place, item) in parts.items.iter().enumerate() {
-                let path = if list { format!("{key}.{place}") } else { key.clone() };
+                let path = if list { format!("{key}.{place}") } else { key.to_string() };
                 let packed = json::unquote(item).map(|text| unpack::base64(&text));
                 match packed {
                     Some(packed) if packed.error.is_none() => {
@@ -106,7 +110,7 @@ impl Members<'_> {
                 }
             }
             if let Some(code) = parts.problem {
-                flat.problems.push(problem(code, key));
+                flat.problems.push(problem(code, &**key));
             }
         }
         finish(None, event_time, flat, extras, budget)

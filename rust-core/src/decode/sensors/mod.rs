@@ -194,6 +194,11 @@ impl Carrier<'_> {
         if !text.starts_with('[') {
             return contents.event(text, self.name, &extras, &mut budget);
         }
+        if let Some(events) = sound(text, &extras) {
+            contents.shaped = events.shaped;
+            contents.events = events.events;
+            return;
+        }
         let parts = json::items(text, limits::EVENTS_PER_REQUEST);
         let count = parts.items.len();
         let mut rest = text.get(1..).unwrap_or_default();
@@ -241,6 +246,23 @@ const BETWEEN: [char; 5] = [',', ' ', '\t', '\r', '\n'];
 fn is_json(bytes: &[u8]) -> bool {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'['))
+}
+
+/// The events of a list with which nothing is wrong, and of which none is closed.
+fn sound(text: &str, extras: &[Leaf]) -> Option<Contents> {
+    let mut contents = Contents::default();
+    let mut budget = Budget::default();
+    let each = |members: &[json::Member<'_>], flat: Flat, budget: &mut Budget| {
+        let members = Members(members);
+        if flat.leaves.is_empty() || members.is_encrypted() {
+            return None;
+        }
+        contents.shaped += usize::from(members.is_event());
+        contents.events.push(members.event(flat, extras, budget));
+        Some(())
+    };
+    json::objects(text, limits::EVENTS_PER_REQUEST, &mut budget, each)?;
+    Some(contents)
 }
 
 /// Java's `String.hashCode`: over UTF-16 code units, in wrapping signed 32-bit arithmetic.
