@@ -20,14 +20,14 @@ const ROUND: u64 = 2000;
 fn decode(facts: Option<&FlowFacts>, _: Option<i64>, request: &Request) -> Vec<Event> {
     let number = String::from_utf8_lossy(&request.body);
     let field = |n: usize| Field {
-        path: format!("properties.$property_{n}"),
-        value: format!("value {n} of event {number}"),
+        path: format!("properties.$property_{n}").into(),
+        value: format!("value {n} of event {number}").into(),
         kind: Kind::DeviceFact,
     };
     let identifier = |n: usize| Identifier {
         kind: IdKind::ALL[n],
-        value: "9774d56d682e549c".to_owned(),
-        path: "properties.$device_id".to_owned(),
+        value: "9774d56d682e549c".into(),
+        path: "properties.$device_id".into(),
     };
     let base =
         facts.map_or_else(|| Event::empty(State::Decoded), |facts| facts.event(State::Decoded));

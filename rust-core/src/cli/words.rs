@@ -314,7 +314,7 @@ mod tests {
     }
 
     fn field(value: &str, kind: Kind) -> Field {
-        Field { path: "p".to_owned(), value: value.to_owned(), kind }
+        Field { path: "p".into(), value: value.into(), kind }
     }
 
     #[test]
@@ -354,8 +354,8 @@ mod tests {
     #[test]
     fn a_search_tells_the_words_and_then_the_engine() {
         let field = |path: &str, value: &str| Field {
-            path: path.to_owned(),
-            value: value.to_owned(),
+            path: path.into(),
+            value: value.into(),
             kind: Kind::Search,
         };
         let search = Event {
@@ -389,8 +389,8 @@ mod tests {
     #[test]
     fn a_search_on_a_page_tells_both() {
         let field = |path: &str, value: &str, kind| Field {
-            path: path.to_owned(),
-            value: value.to_owned(),
+            path: path.into(),
+            value: value.into(),
             kind,
         };
         let event = Event {
@@ -423,7 +423,7 @@ mod tests {
 
     #[test]
     fn identifiers_are_named_and_not_told() {
-        let id = |kind| Identifier { kind, value: "secret".to_owned(), path: String::new() };
+        let id = |kind| Identifier { kind, value: "secret".into(), path: "".into() };
         let event = Event {
             kinds: vec![Kind::Identifier],
             ids: vec![id(IdKind::Oaid), id(IdKind::Imei), id(IdKind::Oaid)],

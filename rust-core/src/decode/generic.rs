@@ -6,10 +6,11 @@
 
 use super::form::{self, Form};
 use super::json::{Budget, Flat, Leaf};
+use super::meaning::Meanings;
 use super::protobuf::{Fields, Value};
 use super::report::is_json;
 use super::unpack::{self, UnpackError, Unpacked};
-use super::{Decoded, DecodedEvent, Input, app_hint, fields, ids, kinds, lz, multipart};
+use super::{Decoded, DecodedEvent, Input, app_hint, ids, kinds, lz, multipart};
 use crate::event::{Field, Kind, ProblemCode, Protocol, State};
 use crate::limits;
 use std::collections::BTreeMap;
@@ -32,7 +33,7 @@ pub(super) fn decode(input: &Input<'_>) -> Option<Decoded> {
         structured |= unwrap.body(input.body);
     }
     let hint = app_hint(&unwrap.flat.leaves);
-    let (fields, ids) = fields(Protocol::Unknown, "", unwrap.flat.leaves);
+    let (fields, ids) = Meanings::new(Protocol::Unknown).fields("", unwrap.flat.leaves);
     let mut event = DecodedEvent { app_hint: hint, fields, ids, ..DecodedEvent::default() };
     ids::add_within(&mut event);
     let telling = |f: &Field| f.kind != Kind::Other || kinds::is_web_address(&f.value);

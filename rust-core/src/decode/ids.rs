@@ -98,37 +98,61 @@ const LONGEST: usize = 256;
 
 /// What the leaf identifies, if anything.
 pub fn kind(leaf: &Leaf) -> Option<IdKind> {
-    of(leaf, Name::new(leaf.key()))
+    of(leaf, Named::new(&leaf.path, Name::new(leaf.key())))
 }
 
-/// As [`kind`], `name` being the leaf's.
-pub(super) fn of(leaf: &Leaf, name: Name<'_>) -> Option<IdKind> {
+/// What the names of a field say, whatever its value.
+#[derive(Clone, Copy)]
+pub(super) struct Named {
+    kind: Option<IdKind>,
+    /// It may be the number that Android gave to an app.
+    uid: bool,
+    device_id: bool,
+    identities: bool,
+}
+
+impl Named {
+    pub(super) fn new(path: &str, name: Name<'_>) -> Self {
+        let plain = plain(name.text);
+        Self {
+            kind: by_name(name),
+            uid: plain.eq_ignore_ascii_case("uid"),
+            device_id: plain.eq_ignore_ascii_case("device_id"),
+            identities: path.starts_with("identities."),
+        }
+    }
+}
+
+fn plain(name: &str) -> &str {
+    name.strip_prefix('$').unwrap_or(name)
+}
+
+/// As [`kind`], what the leaf's names say being known.
+pub(super) fn of(leaf: &Leaf, names: Named) -> Option<IdKind> {
     let value = leaf.value.trim();
     if value.len() > LONGEST || is_blank(value) {
         return None;
     }
-    let kind = by_name(name);
-    let name = name.text.strip_prefix('$').unwrap_or(name.text);
-    if let Some(kind) = kind {
-        let of_app = name.eq_ignore_ascii_case("uid") && is_app_uid(value);
+    if let Some(kind) = names.kind {
+        let of_app = names.uid && is_app_uid(value);
         return named(kind, value).filter(|_| !of_app);
     }
     if is_digest(value)
-        && let Some(base) = undigested(&name.to_ascii_lowercase())
+        && let Some(base) = undigested(&plain(leaf.key()).to_ascii_lowercase())
     {
         return by_name(Name::new(base)).and_then(hash);
     }
-    if name.eq_ignore_ascii_case("device_id") {
+    if names.device_id {
         return Some(device_id(value));
     }
-    if leaf.path.starts_with("identities.") {
+    if names.identities {
         return Some(DistinctId);
     }
     by_form(leaf.text, value)
 }
 
 fn by_name(name: Name<'_>) -> Option<IdKind> {
-    let plain = name.text.strip_prefix('$').unwrap_or(name.text);
+    let plain = plain(name.text);
     let named = |at: &usize| NAMES[*at].0 == plain || NAMES[*at].0.eq_ignore_ascii_case(plain);
     INDEX.of(name).find(named).map(|at| NAMES[at].1)
 }
@@ -212,7 +236,7 @@ pub(super) fn add_within(event: &mut DecodedEvent) {
             let Some(kind) = by_form(true, word).filter(|_| !is_blank(word)) else { continue };
             let path = field.path.clone();
             if event.ids.len() < crate::limits::FIELDS_PER_EVENT {
-                event.ids.push(Identifier { kind, value: word.to_owned(), path });
+                event.ids.push(Identifier { kind, value: word.into(), path });
             }
             if field.kind == Kind::Other {
                 field.kind = Kind::Identifier;
@@ -308,7 +332,7 @@ mod tests {
 
     fn leaf(path: &str, value: &str, text: bool) -> Leaf {
         let key = path.rsplit('.').next().unwrap_or(path);
-        Leaf::new(path.to_owned(), key, value.to_owned(), text)
+        Leaf::new(path, key, value, text)
     }
 
     fn text(path: &str, value: &str) -> Option<IdKind> {

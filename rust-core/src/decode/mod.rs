@@ -13,6 +13,7 @@ pub mod ids;
 pub mod json;
 pub mod kinds;
 mod lz;
+mod meaning;
 mod mistat;
 mod mistat3;
 mod mistat_crash;
@@ -37,14 +38,12 @@ mod ut;
 mod vectors;
 
 use crate::event::{
-    Check, Event, Field, FlowFacts, IdKind, Identifier, Kind, Payload, Problem, ProblemCode,
-    Protocol, State, Time, Transport,
+    Check, Event, Field, FlowFacts, Identifier, Payload, Problem, ProblemCode, Protocol, State,
+    Time, Transport,
 };
 use crate::http::Request;
-use crate::limits;
 use form::Form;
 use json::Leaf;
-use names::Name;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use unpack::UnpackError;
@@ -227,32 +226,6 @@ fn problem(code: ProblemCode, path: impl Into<String>) -> Problem {
     Problem { code, path: path.into() }
 }
 
-/// Fields and identifiers of one event from its leaves.
-fn fields(protocol: Protocol, event: &str, leaves: Vec<Leaf>) -> (Vec<Field>, Vec<Identifier>) {
-    let (mut fields, mut ids) = (Vec::with_capacity(leaves.len() + 1), Vec::new());
-    for leaf in leaves {
-        let name = Name::new(leaf.key());
-        let mut kind = kinds::of(protocol, event, &leaf.path, name, &leaf.value);
-        let id = ids::of(&leaf, name);
-        let Leaf { path, value, .. } = leaf;
-        if let Some(id) = id {
-            if kind == Kind::Other {
-                kind = if id == IdKind::LoginId { Kind::Account } else { Kind::Identifier };
-            }
-            ids.push(Identifier { kind: id, value: value.clone(), path: path.clone() });
-        }
-        let created = id.and_then(|id| ids::created(id, &value)).map(|time| Field {
-            path: format!("{}.created", json::cut(&path, limits::FIELD_PATH - 8)),
-            value: time.to_string(),
-            kind: Kind::Identifier,
-        });
-        fields.push(Field { path, value, kind });
-        fields.extend(created);
-    }
-    fields.truncate(limits::FIELDS_PER_EVENT);
-    (fields, ids)
-}
-
 /// Keys under which payloads name the app that they speak of.
 const APP_KEYS: &[&str] =
     &["$app_id", "app_id", "pkg", "package", "package_name", "packageName", "app_package"];
@@ -267,7 +240,7 @@ fn app_hint(leaves: &[Leaf]) -> Option<String> {
             best = Some((rank, leaf));
         }
     }
-    best.map(|(_, leaf)| leaf.value.clone())
+    best.map(|(_, leaf)| leaf.value.to_string())
 }
 
 /// Two or more identifiers joined by dots (Android's rules for an application id).
@@ -282,7 +255,7 @@ fn is_package(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{FlowId, Reason, ReasonCode, Verdict};
+    use crate::event::{FlowId, Kind, Reason, ReasonCode, Verdict};
 
     const BODY: &[u8] =
         include_bytes!("../../tests/data/sensors/android-batch-gzip.body").as_slice();

@@ -3,7 +3,8 @@
 
 use super::form::Form;
 use super::json::{self, Budget, Flat, Leaf};
-use super::{Decoded, DecodedEvent, Input, app_hint, fields, problem};
+use super::meaning::Meanings;
+use super::{Decoded, DecodedEvent, Input, app_hint, problem};
 use crate::event::{Check, ProblemCode, Protocol, State, Time};
 use crate::limits;
 use std::borrow::Cow;
@@ -18,6 +19,7 @@ pub(super) struct Report {
     cut: bool,
     /// Added to the end of each event.
     beside: Vec<Leaf>,
+    meanings: Meanings,
     full: bool,
 }
 
@@ -32,7 +34,8 @@ impl Report {
             events: Vec::new(),
         };
         let (budget, cut) = (Budget::default(), input.cut);
-        Self { decoded, budget, cut, beside: Vec::new(), full: false }
+        let meanings = Meanings::new(protocol);
+        Self { decoded, budget, cut, beside: Vec::new(), meanings, full: false }
     }
 
     /// Leaves that each event gets.
@@ -89,7 +92,7 @@ impl Report {
         let event = name.filter(|n| !n.is_empty());
         let event = event.map(|n| json::cut(&n, limits::FIELD_PATH).to_owned());
         let name = event.as_deref().unwrap_or_default();
-        let (fields, ids) = fields(self.decoded.protocol, name, flat.leaves);
+        let (fields, ids) = self.meanings.fields(name, flat.leaves);
         let problems = flat.problems;
         let event = DecodedEvent { event, event_time: time, app_hint, fields, ids, problems };
         self.decoded.events.push(event);
@@ -123,7 +126,7 @@ impl Report {
 
 /// Text leaf.
 pub(super) fn leaf(path: &str, key: &str, value: &str) -> Leaf {
-    Leaf::new(path.to_owned(), key, value.to_owned(), true)
+    Leaf::new(path, key, value, true)
 }
 
 /// Pairs of a form or query, apart from those in `without`, below `place`.

@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     fn field(path: &str, value: &str, kind: Kind) -> Field {
-        Field { path: path.to_owned(), value: value.to_owned(), kind }
+        Field { path: path.into(), value: value.into(), kind }
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub(super) fn decode(input: &Input<'_>) -> Option<Decoded> {
     }
     let mut report = Report::new(input, Protocol::Umeng, DECODER);
     let sdk = input.request.header("X-Umeng-Sdk").map(sdk).unwrap_or_default();
-    let app = sdk.iter().find(|l| l.key() == "app_name").map(|l| l.value.clone());
+    let app = sdk.iter().find(|l| l.key() == "app_name").map(|l| l.value.to_string());
     report.beside(beside);
     report.beside(sdk);
     report.beside(members(&envelope));
@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     fn shown(value: &str) -> Vec<(String, String)> {
-        sdk(value).into_iter().map(|l| (l.path, l.value)).collect()
+        sdk(value).iter().map(|l| (l.path.to_string(), l.value.to_string())).collect()
     }
 
     #[test]

@@ -32,7 +32,7 @@ fn sur(input: &Input<'_>) -> Option<Decoded> {
     let mut flat = Flat::default();
     for pair in pairs("query", &input.query, &[]) {
         let (key, value) = match pair.key() {
-            "d" => ("utdid", pair.value.replace(' ', "+")),
+            "d" => ("utdid", pair.value.replace(' ', "+").into()),
             key => (key, pair.value.clone()),
         };
         flat.put(&mut report.budget, &pair.path, key, value, true);

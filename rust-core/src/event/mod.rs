@@ -14,6 +14,7 @@ pub use codes::{
 pub use record::{FlowFacts, FlowId, Record};
 pub use time::Time;
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -147,9 +148,9 @@ pub struct Reason {
 #[serde(deny_unknown_fields)]
 pub struct Field {
     /// Where in the payload, names joined by dots, list places as numbers.
-    pub path: String,
+    pub path: CompactString,
     /// The value as text; text values without quotes, others as JSON.
-    pub value: String,
+    pub value: CompactString,
     /// What it tells about the owner.
     pub kind: Kind,
 }
@@ -161,9 +162,9 @@ pub struct Identifier {
     /// What it identifies.
     pub kind: IdKind,
     /// The value as sent.
-    pub value: String,
+    pub value: CompactString,
     /// Where in the payload.
-    pub path: String,
+    pub path: CompactString,
 }
 
 /// Something that was there and could not be read.

@@ -126,12 +126,14 @@ impl Redaction {
 
     fn field(&self, field: Field) -> Field {
         let Field { path, value, kind } = field;
-        Field { path: self.path(&path), value: self.pseudonym(kind.as_str(), &value), kind }
+        let value = self.pseudonym(kind.as_str(), &value).into();
+        Field { path: self.path(&path).into(), value, kind }
     }
 
     fn identifier(&self, id: Identifier) -> Identifier {
         let Identifier { kind, value, path } = id;
-        Identifier { kind, value: self.pseudonym(kind.as_str(), &value), path: self.path(&path) }
+        let value = self.pseudonym(kind.as_str(), &value).into();
+        Identifier { kind, value, path: self.path(&path).into() }
     }
 
     fn problem(&self, problem: Problem) -> Problem {
@@ -219,8 +221,13 @@ mod tests {
         let (rule, list) = (Some("secret.example".to_owned()), Some(secret("d")));
         event.reason = Some(Reason { code: ReasonCode::HostOverride, rule, list });
         event.event = Some(secret("e"));
-        event.fields = vec![Field { path: secret("f"), value: secret("g"), kind: Kind::Search }];
-        event.ids = vec![Identifier { kind: IdKind::Oaid, value: secret("h"), path: secret("i") }];
+        event.fields =
+            vec![Field { path: secret("f").into(), value: secret("g").into(), kind: Kind::Search }];
+        event.ids = vec![Identifier {
+            kind: IdKind::Oaid,
+            value: secret("h").into(),
+            path: secret("i").into(),
+        }];
         event.problems = vec![Problem { code: ProblemCode::Malformed, path: secret("j") }];
         event.payload = Some(Payload { sha256: secret("k"), size: 1, stored: true });
         let text = serde_json::to_string(&redaction().event(event)).unwrap();

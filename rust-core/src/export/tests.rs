@@ -7,7 +7,7 @@ use crate::event::{Field, IdKind, Identifier, Kind, Record, Verdict};
 use crate::store::tests::{Fixture, NOW, decoded, facts, flow};
 
 fn field(path: &str, value: &str, kind: Kind) -> Field {
-    Field { path: path.to_owned(), value: value.to_owned(), kind }
+    Field { path: path.into(), value: value.into(), kind }
 }
 
 /// A store with awkward texts in it.
@@ -23,8 +23,8 @@ pub(crate) fn store() -> Fixture {
         ],
         ids: vec![Identifier {
             kind: IdKind::Oaid,
-            value: "9774d56d".to_owned(),
-            path: "props.oaid".to_owned(),
+            value: "9774d56d".into(),
+            path: "props.oaid".into(),
         }],
         ..decoded()
     };
@@ -133,7 +133,7 @@ fn a_redacted_export_holds_no_original_in_any_format() {
             assert!(!text.contains(piece), "{piece} in {text}");
         }
         let hidden = redaction.event(store.reader().event(1).unwrap().unwrap());
-        assert!(text.contains(&hidden.ids[0].value), "one key, one pseudonym: {text}");
+        assert!(text.contains(hidden.ids[0].value.as_str()), "one key, one pseudonym: {text}");
     }
 }
 

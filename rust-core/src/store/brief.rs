@@ -207,8 +207,8 @@ mod tests {
     #[test]
     fn a_line_shows_the_words_of_a_search_and_not_its_engine() {
         let field = |path: &str, value: &str, kind| Field {
-            path: path.to_owned(),
-            value: value.to_owned(),
+            path: path.into(),
+            value: value.into(),
             kind,
         };
         let mut search = Event {

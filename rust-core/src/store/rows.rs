@@ -96,7 +96,13 @@ fn insert_fields(db: &Connection, id: i64, event: &Event) -> Result<()> {
         "INSERT INTO fields (event, place, path, value, kind) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
     for (place, field) in (0_i64..).zip(&event.fields) {
-        insert.execute(params![id, place, field.path, field.value, field.kind.as_str()])?;
+        insert.execute(params![
+            id,
+            place,
+            field.path.as_str(),
+            field.value.as_str(),
+            field.kind.as_str()
+        ])?;
     }
     Ok(())
 }
@@ -115,7 +121,7 @@ fn insert_identifiers(
             "INSERT INTO identifier_events (event, place, identifier, path)
              VALUES (?1, ?2, ?3, ?4)",
         )?
-        .execute(params![id, place, identifier, found.path])?;
+        .execute(params![id, place, identifier, found.path.as_str()])?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use super::{AppFilter, Filter, StoreError};
 use crate::event::{
     App, Bytes, Event, Field, Identifier, Kind, Payload, Reason, Server, Time, VERSION,
 };
+use compact_str::CompactString;
 use rusqlite::types::{FromSql, Value};
 use rusqlite::{Connection, Row, params_from_iter};
 use serde::de::DeserializeOwned;
@@ -180,6 +181,12 @@ impl Columns<'_, '_> {
         Ok(self.0.get(self.1 - 1)?)
     }
 
+    fn text(&mut self) -> Result<CompactString, StoreError> {
+        self.1 += 1;
+        let text = self.0.get_ref(self.1 - 1)?.as_str();
+        text.map(CompactString::from).map_err(|_| StoreError::Corrupt)
+    }
+
     fn parsed<T: FromStr>(&mut self) -> Result<Option<T>, StoreError> {
         self.1 += 1;
         let text = self.0.get_ref(self.1 - 1)?.as_str_or_null();
@@ -279,7 +286,7 @@ fn fields(db: &Connection, id: i64) -> Result<Vec<Field>, StoreError> {
     let mut fields = Vec::new();
     while let Some(row) = rows.next()? {
         let mut c = Columns(row, 0);
-        let (path, value) = (c.next()?, c.next()?);
+        let (path, value) = (c.text()?, c.text()?);
         fields.push(Field { path, value, kind: c.parsed()?.ok_or(StoreError::Corrupt)? });
     }
     Ok(fields)
@@ -295,7 +302,7 @@ fn identifiers(db: &Connection, id: i64) -> Result<Vec<Identifier>, StoreError> 
     while let Some(row) = rows.next()? {
         let mut c = Columns(row, 0);
         let kind = c.parsed()?.ok_or(StoreError::Corrupt)?;
-        identifiers.push(Identifier { kind, value: c.next()?, path: c.next()? });
+        identifiers.push(Identifier { kind, value: c.text()?, path: c.text()? });
     }
     Ok(identifiers)
 }

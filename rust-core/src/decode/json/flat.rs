@@ -4,16 +4,16 @@ use super::scan::Scanner;
 use super::{Budget, Member, cut, list, name, object, take, unquote};
 use crate::event::{Problem, ProblemCode};
 use crate::limits;
-use std::borrow::Cow;
+use compact_str::{CompactString, ToCompactString as _};
 
 /// One value of an object or list that holds no further values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leaf {
     /// Names joined by dots, list places as numbers.
-    pub path: String,
+    pub path: CompactString,
     key: Key,
     /// Text without quotes; other values as they were written.
-    pub value: String,
+    pub value: CompactString,
     /// Whether it was written in quotes.
     pub text: bool,
 }
@@ -27,7 +27,13 @@ enum Key {
 
 impl Leaf {
     /// `key` is the name that is nearest to the value, empty where there is none.
-    pub fn new(path: String, key: &str, value: String, text: bool) -> Self {
+    pub fn new(
+        path: impl Into<CompactString>,
+        key: &str,
+        value: impl Into<CompactString>,
+        text: bool,
+    ) -> Self {
+        let (path, value) = (path.into(), value.into());
         let start = match path.len().checked_sub(key.len()) {
             Some(start) if path.ends_with(key) => Some(start),
             _ => path.rfind(key),
@@ -35,6 +41,17 @@ impl Leaf {
         let size = key.len();
         let key = start.map_or_else(|| Key::Own(key.into()), |start| Key::In { start, size });
         Self { path, key, value, text }
+    }
+
+    /// The same without its value.
+    pub(in crate::decode) fn bare(&self) -> Self {
+        let (path, key) = (self.path.clone(), self.key.clone());
+        Self { path, key, value: CompactString::default(), text: self.text }
+    }
+
+    /// Whether path and name are the other's.
+    pub(in crate::decode) fn is_like(&self, other: &Self) -> bool {
+        self.key == other.key && self.path == other.path
     }
 
     /// The name that is nearest to the value; empty where there is none.
@@ -149,11 +166,11 @@ impl Flat {
         let open = scanner.peek()?;
         let start = scanner.at();
         if open == b'"' {
-            let value = scanner.string()?.into_owned();
+            let value = scanner.string()?.into();
             return self.put_sound(budget, path, key, value, true);
         }
         if !matches!(open, b'{' | b'[') {
-            let value = scanner.scalar()?.to_owned();
+            let value = scanner.scalar()?.into();
             return self.put_sound(budget, path, key, value, false);
         }
         scanner.take(open)?;
@@ -170,14 +187,14 @@ impl Flat {
                 self.step(budget, path, name, (text, scanner), depth + 1)?;
                 path.truncate(end);
             } else {
-                let end = self.push(path, &count.to_string());
+                let end = self.push(path, &count.to_compact_string());
                 self.step(budget, path, key, (text, scanner), depth + 1)?;
                 path.truncate(end);
             }
             count += 1;
         }
         if count == 0 {
-            let value = text.get(start..scanner.at())?.to_owned();
+            let value = text.get(start..scanner.at())?.into();
             return self.put_sound(budget, path, key, value, false);
         }
         take(&mut budget.work, scanner.at() - start).then_some(())
@@ -189,7 +206,7 @@ impl Flat {
         budget: &mut Budget,
         path: &str,
         key: &str,
-        value: String,
+        value: CompactString,
         text: bool,
     ) -> Option<()> {
         let count = self.leaves.len();
@@ -238,7 +255,7 @@ impl Flat {
         let problem = if text.starts_with('[') {
             let parts = list(text, most);
             for (place, item) in parts.items.into_iter().enumerate() {
-                let end = self.push(path, &place.to_string());
+                let end = self.push(path, &place.to_compact_string());
                 self.walk(budget, path, key, item, depth + 1);
                 path.truncate(end);
             }
@@ -276,12 +293,12 @@ impl Flat {
     fn leaf(&mut self, budget: &mut Budget, path: &str, key: &str, text: &str) {
         let quoted = text.starts_with('"');
         let value = if quoted {
-            unquote(text).map(Cow::into_owned).unwrap_or_else(|| {
+            unquote(text).map(CompactString::from).unwrap_or_else(|| {
                 self.problem(ProblemCode::Malformed, path);
-                text.trim_matches('"').to_owned()
+                text.trim_matches('"').into()
             })
         } else {
-            text.to_owned()
+            text.into()
         };
         self.put(budget, path, key, value, quoted);
     }
@@ -292,18 +309,19 @@ impl Flat {
         budget: &mut Budget,
         path: &str,
         key: &str,
-        mut value: String,
+        value: impl Into<CompactString>,
         text: bool,
     ) {
+        let mut value = value.into();
         if value.len() > limits::FIELD_VALUE && !self.whole {
-            value = cut(&value, limits::FIELD_VALUE).to_owned();
+            value = cut(&value, limits::FIELD_VALUE).into();
             self.problem(ProblemCode::TooLarge, path);
         }
         let size = size_of::<Leaf>() + path.len() + key.len() + value.len();
         if self.leaves.len() == limits::FIELDS_PER_EVENT || !budget.keep(size) {
             return self.stop();
         }
-        self.leaves.push(Leaf::new(path.to_owned(), key, value, text));
+        self.leaves.push(Leaf::new(path, key, value, text));
     }
 }
 

@@ -67,25 +67,49 @@ const NOTHING: &[&str] = &[
 /// What the field at `path`, nearest name `name`, tells. [`Kind::Other`] where no rule speaks or
 /// the value says nothing.
 pub fn kind(protocol: Protocol, event: &str, path: &str, name: &str, value: &str) -> Kind {
-    of(protocol, event, path, Name::new(name), value)
+    of(protocol, event, path, Name::new(name)).of(value)
 }
 
-/// As [`kind`].
-pub(super) fn of(protocol: Protocol, event: &str, path: &str, name: Name<'_>, value: &str) -> Kind {
-    if NOTHING.contains(&value) {
-        return Kind::Other;
+/// What a field tells by its names, whatever its value.
+#[derive(Clone, Copy)]
+pub(super) struct Kinds {
+    address: Kind,
+    other: Kind,
+}
+
+impl Kinds {
+    /// What it tells with this value.
+    pub(super) fn of(self, value: &str) -> Kind {
+        if NOTHING.contains(&value) {
+            Kind::Other
+        } else if self.address == self.other || is_web_address(value) {
+            self.address
+        } else {
+            self.other
+        }
     }
-    let fits = |at: &usize| {
-        let rule = &RULES[*at];
-        rule.protocol.is_none_or(|p| p == protocol) && rule.fits(event, path, name.text, value)
-    };
-    let first = |under: Name<'_>| INDEX.of(under).find(fits);
+}
+
+/// As [`kind`], before the value is looked at.
+pub(super) fn of(protocol: Protocol, event: &str, path: &str, name: Name<'_>) -> Kinds {
     // A place in a list is the last of its path, and its name another one.
     let step = path.rfind('.').and_then(|dot| path.get(dot + 1..)).unwrap_or(path);
-    let other = if step == name.text { None } else { first(Name::new(step)) };
-    let many = PREFIXES.iter().copied().find(fits);
-    let found = [first(name), other, many].into_iter().flatten().min();
-    found.map_or(Kind::Other, |at| RULES[at].kind)
+    let step = (step != name.text).then(|| Name::new(step));
+    let found = |address: bool| {
+        let fits = |at: &usize| {
+            let rule = &RULES[*at];
+            rule.protocol.is_none_or(|p| p == protocol)
+                && (address || !rule.web)
+                && rule.fits(event, path, name.text)
+        };
+        let first = |under: Name<'_>| INDEX.of(under).find(fits);
+        let many = PREFIXES.iter().copied().find(fits);
+        [first(name), step.and_then(first), many].into_iter().flatten().min()
+    };
+    let kind = |at: Option<usize>| at.map_or(Kind::Other, |at| RULES[at].kind);
+    let address = found(true);
+    let other = if address.is_some_and(|at| RULES[at].web) { found(false) } else { address };
+    Kinds { address: kind(address), other: kind(other) }
 }
 
 /// Names of places and events that formats have and that no rule spells out.
@@ -110,11 +134,10 @@ pub fn is_word(name: &str) -> bool {
 }
 
 impl Rule {
-    fn fits(&self, event: &str, path: &str, name: &str, value: &str) -> bool {
+    /// Apart from its protocol and the form of the value.
+    fn fits(&self, event: &str, path: &str, name: &str) -> bool {
         let subject = if self.path { path } else { name };
-        matches(self.name, subject)
-            && (self.event.is_empty() || matches(self.event, event))
-            && (!self.web || is_web_address(value))
+        matches(self.name, subject) && (self.event.is_empty() || matches(self.event, event))
     }
 }
 
@@ -302,7 +325,8 @@ mod tests {
                         let last = name.rsplit('.').next().unwrap();
                         let fits = |r: &&Rule| {
                             r.protocol.is_none_or(|p| p == *protocol)
-                                && r.fits(event, name, last, value)
+                                && (!r.web || is_web_address(value))
+                                && r.fits(event, name, last)
                         };
                         let scanned = RULES.iter().find(fits).map_or(Kind::Other, |r| r.kind);
                         assert_eq!(kind(*protocol, event, name, last, value), scanned, "{name}");
@@ -340,7 +364,7 @@ mod tests {
 
     #[test]
     fn the_kinds_of_an_event_are_sorted_and_other_stands_alone() {
-        let field = |kind| Field { path: String::new(), value: String::new(), kind };
+        let field = |kind| Field { path: "".into(), value: "".into(), kind };
         let mixed = [field(Crash), field(Kind::Other), field(VisitedPage), field(Crash)];
         assert_eq!(union(&mixed), [VisitedPage, Crash]);
         assert_eq!(union(&[field(Kind::Other)]), [Kind::Other]);

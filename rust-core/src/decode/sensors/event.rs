@@ -1,9 +1,11 @@
 //! One event of Sensors Analytics, in clear or closed. Never sees the form around it.
 
 use crate::decode::json::{self, Budget, Flat, Leaf, Member};
-use crate::decode::{DecodedEvent, app_hint, fields, problem, unpack};
+use crate::decode::meaning::Meanings;
+use crate::decode::{DecodedEvent, app_hint, problem, unpack};
 use crate::event::{ProblemCode, Protocol, Time};
 use crate::limits;
+use compact_str::ToCompactString as _;
 use std::borrow::Cow;
 
 /// Every `type` of an event.
@@ -21,6 +23,19 @@ pub(super) const TYPES: &[&str] = &[
     "item_set",
     "item_delete",
 ];
+
+/// What the events of one request share.
+pub(super) struct Common {
+    /// Leaves that each event gets.
+    extras: Vec<Leaf>,
+    meanings: Meanings,
+}
+
+impl Common {
+    pub(super) fn new(extras: Vec<Leaf>) -> Self {
+        Self { extras, meanings: Meanings::new(Protocol::Sensors) }
+    }
+}
 
 /// The members of one event.
 pub(super) struct Members<'a>(pub(super) &'a [Member<'a>]);
@@ -49,7 +64,7 @@ impl Members<'_> {
     pub(super) fn event(
         &self,
         mut flat: Flat,
-        extras: &[Leaf],
+        common: &mut Common,
         budget: &mut Budget,
     ) -> DecodedEvent {
         let kind = self.text("type").unwrap_or_default();
@@ -67,7 +82,7 @@ impl Members<'_> {
                 flat.add_text(budget, key, key, text);
             }
         }
-        finish(name, event_time, flat, extras, budget)
+        finish(name, event_time, flat, common, budget)
     }
 
     /// Milliseconds since 1970, as a number or as its digits in quotes.
@@ -85,7 +100,7 @@ impl Members<'_> {
     pub(super) fn encrypted(
         &self,
         mut flat: Flat,
-        extras: &[Leaf],
+        common: &mut Common,
         budget: &mut Budget,
     ) -> DecodedEvent {
         let event_time = self.time("flush_time", &mut flat);
@@ -103,7 +118,7 @@ impl Members<'_> {
                 let packed = json::unquote(item).map(|text| unpack::base64(&text));
                 match packed {
                     Some(packed) if packed.error.is_none() => {
-                        let size = packed.bytes.len().to_string();
+                        let size = packed.bytes.len().to_compact_string();
                         flat.put(budget, &format!("{path}.size"), "size", size, false);
                     }
                     _ => flat.problems.push(problem(ProblemCode::Malformed, path)),
@@ -113,7 +128,7 @@ impl Members<'_> {
                 flat.problems.push(problem(code, &**key));
             }
         }
-        finish(None, event_time, flat, extras, budget)
+        finish(None, event_time, flat, common, budget)
     }
 }
 
@@ -121,15 +136,15 @@ fn finish(
     event: Option<String>,
     event_time: Option<Time>,
     mut flat: Flat,
-    extras: &[Leaf],
+    common: &mut Common,
     budget: &mut Budget,
 ) -> DecodedEvent {
-    for extra in extras {
+    for extra in &common.extras {
         flat.put(budget, &extra.path, extra.key(), extra.value.clone(), extra.text);
     }
     let app_hint = app_hint(&flat.leaves);
     let name = event.as_deref().unwrap_or_default();
-    let (fields, ids) = fields(Protocol::Sensors, name, flat.leaves);
+    let (fields, ids) = common.meanings.fields(name, flat.leaves);
     DecodedEvent { event, event_time, app_hint, fields, ids, problems: flat.problems }
 }
 

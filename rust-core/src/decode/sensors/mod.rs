@@ -13,7 +13,7 @@ use super::unpack::{self, UnpackError};
 use super::{Decoded, DecodedEvent, Input, problem};
 use crate::event::{Check, Problem, ProblemCode, Protocol, State};
 use crate::limits;
-use event::Members;
+use event::{Common, Members};
 
 const DECODER: &str = "sensors/2";
 
@@ -190,11 +190,11 @@ impl Carrier<'_> {
     /// Reads one event or a list of them.
     fn read(&self, input: &Input<'_>, text: &str, contents: &mut Contents) {
         let mut budget = Budget::default();
-        let extras = self.extras(input);
+        let mut common = Common::new(self.extras(input));
         if !text.starts_with('[') {
-            return contents.event(text, self.name, &extras, &mut budget);
+            return contents.event(text, self.name, &mut common, &mut budget);
         }
-        if let Some(events) = sound(text, &extras) {
+        if let Some(events) = sound(text, &mut common) {
             contents.shaped = events.shaped;
             contents.events = events.events;
             return;
@@ -203,7 +203,7 @@ impl Carrier<'_> {
         let count = parts.items.len();
         let mut rest = text.get(1..).unwrap_or_default();
         for (place, item) in parts.items.into_iter().enumerate() {
-            contents.event(item, &format!("{}.{place}", self.name), &extras, &mut budget);
+            contents.event(item, &format!("{}.{place}", self.name), &mut common, &mut budget);
             rest = text.get(json::end_of(item, text)..).unwrap_or_default();
         }
         match parts.problem {
@@ -212,7 +212,7 @@ impl Carrier<'_> {
                 if rest.trim_start_matches(BETWEEN).starts_with('{') =>
             {
                 let rest = rest.trim_start_matches(BETWEEN);
-                contents.event(rest, &format!("{}.{count}", self.name), &extras, &mut budget);
+                contents.event(rest, &format!("{}.{count}", self.name), &mut common, &mut budget);
             }
             Some(code) => contents.problem(code, self.name),
             None => {}
@@ -249,7 +249,7 @@ fn is_json(bytes: &[u8]) -> bool {
 }
 
 /// The events of a list with which nothing is wrong, and of which none is closed.
-fn sound(text: &str, extras: &[Leaf]) -> Option<Contents> {
+fn sound(text: &str, common: &mut Common) -> Option<Contents> {
     let mut contents = Contents::default();
     let mut budget = Budget::default();
     let each = |members: &[json::Member<'_>], flat: Flat, budget: &mut Budget| {
@@ -258,7 +258,7 @@ fn sound(text: &str, extras: &[Leaf]) -> Option<Contents> {
             return None;
         }
         contents.shaped += usize::from(members.is_event());
-        contents.events.push(members.event(flat, extras, budget));
+        contents.events.push(members.event(flat, common, budget));
         Some(())
     };
     json::objects(text, limits::EVENTS_PER_REQUEST, &mut budget, each)?;
@@ -276,7 +276,7 @@ impl Contents {
     }
 
     /// Reads the object at the start of `text`; `place` names it in the request's problems.
-    fn event(&mut self, text: &str, place: &str, extras: &[Leaf], budget: &mut Budget) {
+    fn event(&mut self, text: &str, place: &str, common: &mut Common, budget: &mut Budget) {
         let object = json::members(text, limits::FIELDS_PER_EVENT);
         if object.items.is_empty() {
             let empty = object.problem.unwrap_or(ProblemCode::Malformed);
@@ -290,9 +290,9 @@ impl Contents {
         self.shaped += usize::from(members.is_event() || members.is_encrypted());
         let event = if members.is_encrypted() {
             self.encrypted += 1;
-            members.encrypted(flat, extras, budget)
+            members.encrypted(flat, common, budget)
         } else {
-            members.event(flat, extras, budget)
+            members.event(flat, common, budget)
         };
         self.events.push(event);
     }

@@ -8,8 +8,8 @@ fn said(value: &str, kind: Kind, decoder: &str) -> Event {
     Event {
         event: Some(value.to_owned()),
         kinds: vec![Kind::Identifier, kind],
-        fields: vec![Field { path: "p".to_owned(), value: value.to_owned(), kind }],
-        ids: vec![Identifier { kind: IdKind::Oaid, value: value.to_owned(), path: "p".to_owned() }],
+        fields: vec![Field { path: "p".into(), value: value.into(), kind }],
+        ids: vec![Identifier { kind: IdKind::Oaid, value: value.into(), path: "p".into() }],
         decoder: Some(decoder.to_owned()),
         ..decoded()
     }

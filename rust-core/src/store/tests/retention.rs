@@ -14,12 +14,8 @@ fn rows(path: &std::path::Path, table: &str) -> i64 {
 fn event(value: &str) -> Event {
     Event {
         kinds: vec![Kind::Identifier],
-        fields: vec![Field {
-            path: "p".to_owned(),
-            value: value.to_owned(),
-            kind: Kind::Identifier,
-        }],
-        ids: vec![Identifier { kind: IdKind::Oaid, value: value.to_owned(), path: "p".to_owned() }],
+        fields: vec![Field { path: "p".into(), value: value.into(), kind: Kind::Identifier }],
+        ids: vec![Identifier { kind: IdKind::Oaid, value: value.into(), path: "p".into() }],
         ..decoded()
     }
 }
@@ -86,7 +82,11 @@ fn counters_and_names_go_after_a_year() {
 fn above_the_size_the_oldest_go_and_the_file_shrinks() {
     let store = Fixture::new();
     let large = Event {
-        fields: vec![Field { path: "p".to_owned(), value: "x".repeat(10_000), kind: Kind::Other }],
+        fields: vec![Field {
+            path: "p".into(),
+            value: "x".repeat(10_000).into(),
+            kind: Kind::Other,
+        }],
         ..decoded()
     };
     for n in 0..300 {

@@ -45,8 +45,16 @@ fn any_event(n: &mut Numbers) -> Event {
         event: n.maybe(Numbers::text),
         event_time: n.maybe(|n| Time(n.of(&[0, -1, NOW, Time::MAX.0, Time::MIN.0]))),
         kinds: n.list(4, |n| n.of(Kind::ALL)),
-        fields: n.list(12, |n| Field { path: n.text(), value: n.text(), kind: n.of(Kind::ALL) }),
-        ids: n.list(3, |n| Identifier { kind: n.of(IdKind::ALL), value: n.text(), path: n.text() }),
+        fields: n.list(12, |n| Field {
+            path: n.text().into(),
+            value: n.text().into(),
+            kind: n.of(Kind::ALL),
+        }),
+        ids: n.list(3, |n| Identifier {
+            kind: n.of(IdKind::ALL),
+            value: n.text().into(),
+            path: n.text().into(),
+        }),
         checks: n.list(2, |n| (n.text(), n.of(Check::ALL))).into_iter().collect(),
         problems: n.list(2, |n| Problem { code: n.of(ProblemCode::ALL), path: n.text() }),
         decoder: n.maybe(Numbers::text),
@@ -298,8 +306,8 @@ fn an_identifier_knows_its_first_and_last_sighting_apps_and_hosts() {
     let store = Fixture::new();
     let found = |value: &str| Identifier {
         kind: IdKind::Oaid,
-        value: value.to_owned(),
-        path: "props.oaid".to_owned(),
+        value: value.into(),
+        path: "props.oaid".into(),
     };
     let event = Event { ids: vec![found("shared")], ..decoded() };
     let alone = Event { ids: vec![found("alone"), found("shared")], ..decoded() };
