@@ -388,11 +388,8 @@ mod tests {
 
     #[test]
     fn a_search_on_a_page_tells_both() {
-        let field = |path: &str, value: &str, kind| Field {
-            path: path.into(),
-            value: value.into(),
-            kind,
-        };
+        let field =
+            |path: &str, value: &str, kind| Field { path: path.into(), value: value.into(), kind };
         let event = Event {
             event: Some("$WebClick".to_owned()),
             kinds: vec![Kind::VisitedPage, Kind::Search, Kind::DeviceFact],

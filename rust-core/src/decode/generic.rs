@@ -6,11 +6,11 @@
 
 use super::form::{self, Form};
 use super::json::{Budget, Flat, Leaf};
-use super::meaning::Meanings;
+use super::meaning::{Meanings, Told};
 use super::protobuf::{Fields, Value};
 use super::report::is_json;
 use super::unpack::{self, UnpackError, Unpacked};
-use super::{Decoded, DecodedEvent, Input, app_hint, ids, kinds, lz, multipart};
+use super::{Decoded, DecodedEvent, Input, ids, kinds, lz, multipart};
 use crate::event::{Field, Kind, ProblemCode, Protocol, State};
 use crate::limits;
 use std::collections::BTreeMap;
@@ -32,9 +32,9 @@ pub(super) fn decode(input: &Input<'_>) -> Option<Decoded> {
     if !input.body.is_empty() {
         structured |= unwrap.body(input.body);
     }
-    let hint = app_hint(&unwrap.flat.leaves);
-    let (fields, ids) = Meanings::new(Protocol::Unknown).fields("", unwrap.flat.leaves);
-    let mut event = DecodedEvent { app_hint: hint, fields, ids, ..DecodedEvent::default() };
+    let told = Meanings::new(Protocol::Unknown).told("", unwrap.flat.leaves);
+    let Told { fields, ids, app_hint } = told;
+    let mut event = DecodedEvent { app_hint, fields, ids, ..DecodedEvent::default() };
     ids::add_within(&mut event);
     let telling = |f: &Field| f.kind != Kind::Other || kinds::is_web_address(&f.value);
     let telling = event.fields.iter().any(telling) || !event.ids.is_empty();

@@ -123,13 +123,21 @@ impl Named {
     }
 }
 
+/// Most values have nothing to trim.
+fn trim(value: &str) -> &str {
+    match value.as_bytes() {
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => value,
+        _ => value.trim(),
+    }
+}
+
 fn plain(name: &str) -> &str {
     name.strip_prefix('$').unwrap_or(name)
 }
 
 /// As [`kind`], what the leaf's names say being known.
 pub(super) fn of(leaf: &Leaf, names: Named) -> Option<IdKind> {
-    let value = leaf.value.trim();
+    let value = trim(&leaf.value);
     if value.len() > LONGEST || is_blank(value) {
         return None;
     }
@@ -204,7 +212,7 @@ fn named(kind: IdKind, value: &str) -> Option<IdKind> {
 
 /// Hex of the length of MD5, SHA-1 or SHA-256.
 fn is_digest(value: &str) -> bool {
-    [32, 40, 64].into_iter().any(|digits| is_hex(value, digits))
+    matches!(value.len(), 32 | 40 | 64) && is_hex(value, value.len())
 }
 
 /// Seven to fifteen digits (ITU-T E.164 §6), with what people write between them.
@@ -303,6 +311,10 @@ fn is_mac(value: &str) -> bool {
 }
 
 fn is_email(value: &str) -> bool {
+    // Nearly all texts end here: a loop without branches is the fastest.
+    if !value.bytes().fold(false, |found, byte| found | (byte == b'@')) {
+        return false;
+    }
     let Some((local, domain)) = value.split_once('@') else { return false };
     let label =
         |l: &str| !l.is_empty() && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
@@ -320,8 +332,11 @@ pub(super) fn is_utdid(value: &str) -> bool {
 
 fn utdid(value: &str) -> Option<Vec<u8>> {
     const Y2010: i32 = 1_262_304_000;
-    let engine = base64::engine::general_purpose::STANDARD;
-    let bytes = (value.len() == 24).then(|| engine.decode(value).ok())??;
+    // The digits that hold bytes eight and nine alone.
+    if value.len() != 24 || value.as_bytes().get(11..13) != Some(b"DA") {
+        return None;
+    }
+    let bytes = base64::engine::general_purpose::STANDARD.decode(value).ok()?;
     let seconds = i32::from_be_bytes(*bytes.first_chunk()?);
     (bytes.len() == 18 && bytes.get(8..10) == Some(&[3, 0]) && seconds >= Y2010).then_some(bytes)
 }

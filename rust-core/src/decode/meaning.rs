@@ -3,7 +3,7 @@
 
 use super::json::{self, Leaf};
 use super::names::Name;
-use super::{ids, kinds};
+use super::{app_key, ids, is_package, kinds};
 use crate::event::{Field, IdKind, Identifier, Kind, Protocol};
 use crate::limits;
 use compact_str::{CompactString, format_compact};
@@ -35,6 +35,17 @@ struct Known {
 struct Meaning {
     kinds: kinds::Kinds,
     id: ids::Named,
+    /// As [`app_key`] says.
+    app: Option<usize>,
+}
+
+/// What the leaves of one event tell.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Told {
+    pub(super) fields: Vec<Field>,
+    pub(super) ids: Vec<Identifier>,
+    /// The package that they name.
+    pub(super) app_hint: Option<String>,
 }
 
 impl Meanings {
@@ -42,19 +53,21 @@ impl Meanings {
         Self { protocol, events: Vec::new() }
     }
 
-    /// Fields and identifiers of one event from its leaves.
-    pub(super) fn fields(
-        &mut self,
-        event: &str,
-        leaves: Vec<Leaf>,
-    ) -> (Vec<Field>, Vec<Identifier>) {
+    /// Fields and identifiers of one event from its leaves, and the package that it speaks of.
+    pub(super) fn told(&mut self, event: &str, leaves: Vec<Leaf>) -> Told {
         let protocol = self.protocol;
-        let Some(known) = self.event(event, leaves.len()) else { return (Vec::new(), Vec::new()) };
+        let Some(known) = self.event(event, leaves.len()) else { return Told::default() };
         let (mut fields, mut ids) = (Vec::with_capacity(leaves.len() + 1), Vec::new());
-        let mut next = 0;
+        let (mut next, mut hint) = (0, None);
         for leaf in leaves {
-            let Meaning { kinds, id } = known.meaning(&mut next, protocol, &leaf);
+            let Meaning { kinds, id, app } = known.meaning(&mut next, protocol, &leaf);
             let mut kind = kinds.of(&leaf.value);
+            if let Some(rank) = app
+                && hint.as_ref().is_none_or(|(before, _)| rank < *before)
+                && is_package(&leaf.value)
+            {
+                hint = Some((rank, leaf.value.to_string()));
+            }
             let id = ids::of(&leaf, id);
             let Leaf { path, value, .. } = leaf;
             if let Some(id) = id {
@@ -72,7 +85,7 @@ impl Meanings {
             fields.extend(created);
         }
         fields.truncate(limits::FIELDS_PER_EVENT);
-        (fields, ids)
+        Told { fields, ids, app_hint: hint.map(|(_, package)| package) }
     }
 
     /// What is remembered of an event; none where it has no fields.
@@ -102,7 +115,8 @@ impl Remembered {
         }
         let name = Name::new(leaf.key());
         let kinds = kinds::of(protocol, &self.event, &leaf.path, name);
-        let meaning = Meaning { kinds, id: ids::Named::new(&leaf.path, name) };
+        let id = ids::Named::new(&leaf.path, name);
+        let meaning = Meaning { kinds, id, app: app_key(name.text) };
         if self.fields.len() < limits::FIELDS_PER_EVENT {
             self.fields.insert(*next, Known { place: leaf.bare(), meaning });
             *next += 1;
@@ -133,11 +147,13 @@ mod tests {
             ("youtube_search_op", &[("op", "1"), ("search_word", "x"), ("uid", "u-1")]),
             ("other", &[("search_word", "x"), ("op", "1"), ("uid", "u-1")]),
             ("other", &[]),
+            ("app", &[("pkg", "com.example.one"), ("app_id", "x"), ("$app_id", "com.example.two")]),
+            ("app", &[("pkg", "com.example.one"), ("app_id", "a.b"), ("$app_id", "x")]),
         ];
         let mut shared = Meanings::new(Protocol::Sensors);
         for (event, list) in events.iter().cycle().take(events.len() * 2) {
-            let fresh = Meanings::new(Protocol::Sensors).fields(event, leaves(list));
-            assert_eq!(shared.fields(event, leaves(list)), fresh, "{event} {list:?}");
+            let fresh = Meanings::new(Protocol::Sensors).told(event, leaves(list));
+            assert_eq!(shared.told(event, leaves(list)), fresh, "{event} {list:?}");
         }
     }
 
@@ -146,8 +162,8 @@ mod tests {
         let leaf = |key| vec![Leaf::new("imei.0", key, "490154203237518", true)];
         let mut meanings = Meanings::new(Protocol::Sensors);
         for (key, id) in [("imei", Some(IdKind::Imei)), ("0", None), ("imei", Some(IdKind::Imei))] {
-            let (_, ids) = meanings.fields("e", leaf(key));
-            assert_eq!(ids.first().map(|id| id.kind), id, "{key}");
+            let told = meanings.told("e", leaf(key));
+            assert_eq!(told.ids.first().map(|id| id.kind), id, "{key}");
         }
     }
 
@@ -157,7 +173,7 @@ mod tests {
         for event in 0..EVENTS * 2 {
             for field in 0..limits::FIELDS_PER_EVENT * 2 {
                 let path = format!("f{field}");
-                meanings.fields(&event.to_string(), leaves(&[(&path, "x")]));
+                meanings.told(&event.to_string(), leaves(&[(&path, "x")]));
             }
         }
         assert_eq!(meanings.events.len(), EVENTS);

@@ -43,7 +43,6 @@ use crate::event::{
 };
 use crate::http::Request;
 use form::Form;
-use json::Leaf;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use unpack::UnpackError;
@@ -230,17 +229,9 @@ fn problem(code: ProblemCode, path: impl Into<String>) -> Problem {
 const APP_KEYS: &[&str] =
     &["$app_id", "app_id", "pkg", "package", "package_name", "packageName", "app_package"];
 
-/// The package that the leaves name, where one of [`APP_KEYS`] holds something like a package.
-fn app_hint(leaves: &[Leaf]) -> Option<String> {
-    let mut best = None;
-    for leaf in leaves {
-        let key = leaf.key();
-        let Some(rank) = APP_KEYS.iter().position(|k| *k == key) else { continue };
-        if best.is_none_or(|(before, _)| rank < before) && is_package(&leaf.value) {
-            best = Some((rank, leaf));
-        }
-    }
-    best.map(|(_, leaf)| leaf.value.to_string())
+/// The place of a name among [`APP_KEYS`]; the first that holds something like a package counts.
+fn app_key(name: &str) -> Option<usize> {
+    APP_KEYS.iter().position(|key| *key == name)
 }
 
 /// Two or more identifiers joined by dots (Android's rules for an application id).

@@ -3,8 +3,8 @@
 
 use super::form::Form;
 use super::json::{self, Budget, Flat, Leaf};
-use super::meaning::Meanings;
-use super::{Decoded, DecodedEvent, Input, app_hint, problem};
+use super::meaning::{Meanings, Told};
+use super::{Decoded, DecodedEvent, Input, problem};
 use crate::event::{Check, ProblemCode, Protocol, State, Time};
 use crate::limits;
 use std::borrow::Cow;
@@ -88,11 +88,10 @@ impl Report {
             let (path, key) = (&leaf.path, leaf.key());
             flat.put(&mut self.budget, path, key, leaf.value.clone(), leaf.text);
         }
-        let app_hint = app_hint(&flat.leaves);
         let event = name.filter(|n| !n.is_empty());
         let event = event.map(|n| json::cut(&n, limits::FIELD_PATH).to_owned());
         let name = event.as_deref().unwrap_or_default();
-        let (fields, ids) = self.meanings.fields(name, flat.leaves);
+        let Told { fields, ids, app_hint } = self.meanings.told(name, flat.leaves);
         let problems = flat.problems;
         let event = DecodedEvent { event, event_time: time, app_hint, fields, ids, problems };
         self.decoded.events.push(event);

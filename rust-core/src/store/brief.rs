@@ -206,11 +206,8 @@ mod tests {
 
     #[test]
     fn a_line_shows_the_words_of_a_search_and_not_its_engine() {
-        let field = |path: &str, value: &str, kind| Field {
-            path: path.into(),
-            value: value.into(),
-            kind,
-        };
+        let field =
+            |path: &str, value: &str, kind| Field { path: path.into(), value: value.into(), kind };
         let mut search = Event {
             event: Some("search".to_owned()),
             kinds: vec![Kind::VisitedPage, Kind::Search],

@@ -25,6 +25,17 @@ enum Key {
     Own(Box<str>),
 }
 
+impl Key {
+    fn of(path: &str, key: &str) -> Self {
+        let size = key.len();
+        let start = match path.len().checked_sub(size) {
+            Some(start) if path.as_bytes().ends_with(key.as_bytes()) => Some(start),
+            _ => path.rfind(key),
+        };
+        start.map_or_else(|| Self::Own(key.into()), |start| Self::In { start, size })
+    }
+}
+
 impl Leaf {
     /// `key` is the name that is nearest to the value, empty where there is none.
     pub fn new(
@@ -34,12 +45,7 @@ impl Leaf {
         text: bool,
     ) -> Self {
         let (path, value) = (path.into(), value.into());
-        let start = match path.len().checked_sub(key.len()) {
-            Some(start) if path.ends_with(key) => Some(start),
-            _ => path.rfind(key),
-        };
-        let size = key.len();
-        let key = start.map_or_else(|| Key::Own(key.into()), |start| Key::In { start, size });
+        let key = Key::of(&path, key);
         Self { path, key, value, text }
     }
 
@@ -280,9 +286,12 @@ impl Flat {
     fn push(&mut self, path: &mut String, step: &str) -> usize {
         let end = path.len();
         let dot = usize::from(end > 0);
-        if end + dot + step.len() > limits::FIELD_PATH {
-            self.problem(ProblemCode::TooLarge, path);
+        if end + dot + step.len() <= limits::FIELD_PATH {
+            path.push_str(&"."[..dot]);
+            path.push_str(step);
+            return end;
         }
+        self.problem(ProblemCode::TooLarge, path);
         if end + dot < limits::FIELD_PATH {
             path.push_str(&"."[..dot]);
             path.push_str(cut(step, limits::FIELD_PATH - end - dot));
@@ -321,7 +330,8 @@ impl Flat {
         if self.leaves.len() == limits::FIELDS_PER_EVENT || !budget.keep(size) {
             return self.stop();
         }
-        self.leaves.push(Leaf::new(path, key, value, text));
+        let key = Key::of(path, key);
+        self.leaves.push(Leaf { path: path.into(), key, value, text });
     }
 }
 

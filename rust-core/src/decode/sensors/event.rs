@@ -1,8 +1,8 @@
 //! One event of Sensors Analytics, in clear or closed. Never sees the form around it.
 
 use crate::decode::json::{self, Budget, Flat, Leaf, Member};
-use crate::decode::meaning::Meanings;
-use crate::decode::{DecodedEvent, app_hint, problem, unpack};
+use crate::decode::meaning::{Meanings, Told};
+use crate::decode::{DecodedEvent, problem, unpack};
 use crate::event::{ProblemCode, Protocol, Time};
 use crate::limits;
 use compact_str::ToCompactString as _;
@@ -142,9 +142,8 @@ fn finish(
     for extra in &common.extras {
         flat.put(budget, &extra.path, extra.key(), extra.value.clone(), extra.text);
     }
-    let app_hint = app_hint(&flat.leaves);
     let name = event.as_deref().unwrap_or_default();
-    let (fields, ids) = common.meanings.fields(name, flat.leaves);
+    let Told { fields, ids, app_hint } = common.meanings.told(name, flat.leaves);
     DecodedEvent { event, event_time, app_hint, fields, ids, problems: flat.problems }
 }
 
