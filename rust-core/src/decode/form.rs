@@ -69,7 +69,12 @@ pub fn path(target: &str) -> &str {
 pub(super) fn decode(text: &[u8]) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
-    while let Some((&byte, after)) = rest.split_first() {
+    loop {
+        // Most bytes stand for themselves.
+        let plain = rest.iter().position(|b| matches!(b, b'+' | b'%')).unwrap_or(rest.len());
+        let (before, marked) = rest.split_at(plain);
+        out.extend_from_slice(before);
+        let Some((&byte, after)) = marked.split_first() else { break };
         rest = after;
         out.push(match (byte, after) {
             (b'+', _) => b' ',

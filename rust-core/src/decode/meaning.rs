@@ -107,6 +107,10 @@ impl Meanings {
 impl Remembered {
     /// `next` is the place of the field that came next before.
     fn meaning(&mut self, next: &mut usize, protocol: Protocol, leaf: &Leaf) -> Meaning {
+        if let Some(known) = self.fields.get(*next).filter(|known| known.place.is_like(leaf)) {
+            *next += 1;
+            return known.meaning;
+        }
         let ahead = self.fields.iter().enumerate().skip(*next).take(AHEAD);
         let mut like = ahead.filter(|(_, known)| known.place.is_like(leaf));
         if let Some((at, known)) = like.next() {

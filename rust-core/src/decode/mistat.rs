@@ -125,16 +125,20 @@ fn sessions(report: &mut Report, text: &str, path: &str) -> usize {
     values
 }
 
-/// Members of an object apart from the one named `inner`, as leaves, and that one's items.
+/// Members of an object apart from the one named `inner`, as leaves; that one's items, and when the
+/// object began.
 fn split<'a>(
     report: &mut Report,
     text: &'a str,
     inner: &str,
     flat: &mut Flat,
-) -> Option<Vec<&'a str>> {
+) -> (Vec<&'a str>, Option<Time>) {
     let members = json::object(text, limits::FIELDS_PER_EVENT);
-    let mut items = None;
+    let (mut items, mut start) = (None, None);
     for (key, value) in members.items {
+        if key == "startTS" && start.is_none() {
+            start = Some(value);
+        }
         if key == inner && value.starts_with('[') && items.is_none() {
             let list = json::list(value, limits::EVENTS_PER_REQUEST);
             if list.problem == Some(ProblemCode::TooLarge) {
@@ -148,12 +152,11 @@ fn split<'a>(
     if let Some(code) = members.problem {
         flat.problem(code, "");
     }
-    items
+    (items.unwrap_or_default(), start.and_then(json_moment))
 }
 
 fn contents(report: &mut Report, session: &str, outer: &mut Flat) -> usize {
-    let time = started(session);
-    let items = split(report, session, "content", outer).unwrap_or_default();
+    let (items, time) = split(report, session, "content", outer);
     if items.is_empty() {
         report.event(None, time, std::mem::take(outer));
         return 0;
@@ -164,7 +167,7 @@ fn contents(report: &mut Report, session: &str, outer: &mut Flat) -> usize {
             return count;
         }
         let mut flat = Flat::default();
-        let values = split(report, content, "values", &mut flat).unwrap_or_default();
+        let (values, _) = split(report, content, "values", &mut flat);
         if values.is_empty() {
             let event = joined(report, [outer, &flat]);
             report.event(None, time, event);
@@ -201,12 +204,6 @@ fn joined(report: &mut Report, of: [&Flat; 2]) -> Flat {
         event.problem(problem.code, &problem.path);
     }
     event
-}
-
-fn started(session: &str) -> Option<Time> {
-    let members = json::object(session, limits::FIELDS_PER_EVENT);
-    let start = members.items.iter().find(|(name, _)| name == "startTS")?;
-    json_moment(start.1)
 }
 
 #[cfg(test)]

@@ -186,12 +186,22 @@ pub(super) fn is_json(bytes: &[u8]) -> bool {
 
 /// Bytes of a text of hex digits, up to what is none.
 pub(super) fn hex(text: &str) -> (Vec<u8>, Option<ProblemCode>) {
-    let digits: Vec<u8> = text.chars().map_while(|c| c.to_digit(16)).map(|d| d as u8).collect();
-    let bytes = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
-    let problem = if digits.len() != text.chars().count() {
-        Some(ProblemCode::Malformed)
-    } else {
-        (digits.len() % 2 == 1).then_some(ProblemCode::Truncated)
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' | b'A'..=b'F' => Some((byte | 0x20) - b'a' + 10),
+        _ => None,
+    };
+    let mut bytes = Vec::with_capacity(text.len() / 2);
+    let mut rest = text.as_bytes();
+    while let [high, low, tail @ ..] = rest {
+        let (Some(high), Some(low)) = (digit(*high), digit(*low)) else { break };
+        bytes.push(high << 4 | low);
+        rest = tail;
+    }
+    let problem = match rest {
+        [] => None,
+        [lone] if digit(*lone).is_some() => Some(ProblemCode::Truncated),
+        _ => Some(ProblemCode::Malformed),
     };
     (bytes, problem)
 }

@@ -64,6 +64,12 @@ const NOTHING: &[&str] = &[
     "url的domain解析失败", "未取到值", "未取到值_直接打开", "取值异常",
 ];
 
+/// Whether it is one of [`NOTHING`], which few values even begin like.
+fn is_nothing(value: &str) -> bool {
+    matches!(value.as_bytes().first(), None | Some(b'n' | b'{' | b'[' | b'u' | 0x80..))
+        && NOTHING.contains(&value)
+}
+
 /// What the field at `path`, nearest name `name`, tells. [`Kind::Other`] where no rule speaks or
 /// the value says nothing.
 pub fn kind(protocol: Protocol, event: &str, path: &str, name: &str, value: &str) -> Kind {
@@ -80,7 +86,7 @@ pub(super) struct Kinds {
 impl Kinds {
     /// What it tells with this value.
     pub(super) fn of(self, value: &str) -> Kind {
-        if NOTHING.contains(&value) {
+        if (self.address, self.other) == (Kind::Other, Kind::Other) || is_nothing(value) {
             Kind::Other
         } else if self.address == self.other || is_web_address(value) {
             self.address
@@ -360,6 +366,9 @@ mod tests {
             (search("x"), search(""), search("未取到值")),
             (Search, Kind::Other, Kind::Other)
         );
+        for nothing in NOTHING {
+            assert_eq!(search(nothing), Kind::Other, "{nothing}");
+        }
     }
 
     #[test]
