@@ -189,34 +189,16 @@ impl Carrier<'_> {
 
     /// Reads one event or a list of them.
     fn read(&self, input: &Input<'_>, text: &str, contents: &mut Contents) {
-        let mut budget = Budget::default();
         let mut common = Common::new(self.extras(input));
         if !text.starts_with('[') {
-            return contents.event(text, self.name, &mut common, &mut budget);
+            return contents.event(text, self.name, &mut common, &mut Budget::default());
         }
         if let Some(events) = sound(text, &mut common) {
             contents.shaped = events.shaped;
             contents.events = events.events;
             return;
         }
-        let parts = json::items(text, limits::EVENTS_PER_REQUEST);
-        let count = parts.items.len();
-        let mut rest = text.get(1..).unwrap_or_default();
-        for (place, item) in parts.items.into_iter().enumerate() {
-            contents.event(item, &format!("{}.{place}", self.name), &mut common, &mut budget);
-            rest = text.get(json::end_of(item, text)..).unwrap_or_default();
-        }
-        match parts.problem {
-            // The event that broke off may have said something before.
-            Some(ProblemCode::Truncated | ProblemCode::Malformed)
-                if rest.trim_start_matches(BETWEEN).starts_with('{') =>
-            {
-                let rest = rest.trim_start_matches(BETWEEN);
-                contents.event(rest, &format!("{}.{count}", self.name), &mut common, &mut budget);
-            }
-            Some(code) => contents.problem(code, self.name),
-            None => {}
-        }
+        parts(text, self.name, &mut common, contents);
     }
 
     /// What the request says beside the payload.
@@ -265,6 +247,29 @@ fn sound(text: &str, common: &mut Common) -> Option<Contents> {
     Some(contents)
 }
 
+/// The events of a list of which a part may be wrong; `name` is the list's.
+fn parts(text: &str, name: &str, common: &mut Common, contents: &mut Contents) {
+    let mut budget = Budget::default();
+    let parts = json::items(text, limits::EVENTS_PER_REQUEST);
+    let count = parts.items.len();
+    let mut rest = text.get(1..).unwrap_or_default();
+    for (place, item) in parts.items.into_iter().enumerate() {
+        contents.event(item, &format!("{name}.{place}"), common, &mut budget);
+        rest = text.get(json::end_of(item, text)..).unwrap_or_default();
+    }
+    match parts.problem {
+        // The event that broke off may have said something before.
+        Some(ProblemCode::Truncated | ProblemCode::Malformed)
+            if rest.trim_start_matches(BETWEEN).starts_with('{') =>
+        {
+            let rest = rest.trim_start_matches(BETWEEN);
+            contents.event(rest, &format!("{name}.{count}"), common, &mut budget);
+        }
+        Some(code) => contents.problem(code, name),
+        None => {}
+    }
+}
+
 /// Java's `String.hashCode`: over UTF-16 code units, in wrapping signed 32-bit arithmetic.
 fn java_hash(text: &str) -> i32 {
     text.encode_utf16().fold(0, |hash: i32, unit| hash.wrapping_mul(31).wrapping_add(unit.into()))
@@ -302,6 +307,7 @@ impl Contents {
 mod tests {
     use super::*;
     use crate::decode::decode as decode_request;
+    use crate::decode::vectors::{Random, mutate};
     use crate::event::{IdKind, Kind, Time};
     use crate::http::Request;
     use base64::Engine as _;
@@ -545,5 +551,26 @@ mod tests {
         let cut = decode_request(&coded);
         assert_eq!(names(&cut), [Some("e")]);
         assert_eq!(codes(&cut.problems)[0], (ProblemCode::Truncated, ""));
+    }
+
+    #[test]
+    fn a_list_reads_the_same_in_one_pass_and_part_by_part() {
+        let seed = format!(
+            r#"[{EVENT},{{"type":"item_set","item_id":"1","lib":{{"$lib":"js"}},"x":[1,{{}}]}},{EVENT}]"#
+        );
+        let mut random = Random(0x6c69_7374);
+        let mut sounds = 0;
+        for _ in 0..20_000 {
+            let mut text = seed.clone().into_bytes();
+            mutate(&mut random, &mut text);
+            let Ok(text) = String::from_utf8(text) else { continue };
+            let Some(sound) = sound(&text, &mut Common::new(Vec::new())) else { continue };
+            let mut slow = Contents::default();
+            parts(&text, "data_list", &mut Common::new(Vec::new()), &mut slow);
+            assert_eq!((sound.events, sound.shaped), (slow.events, slow.shaped), "{text}");
+            assert_eq!((slow.problems, slow.encrypted), (Vec::new(), 0), "{text}");
+            sounds += 1;
+        }
+        assert!(sounds > 500, "{sounds}");
     }
 }
