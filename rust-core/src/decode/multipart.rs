@@ -13,12 +13,20 @@ pub(super) struct Part<'a> {
     pub(super) whole: bool,
 }
 
+/// Longest line that divides parts, with its two dashes.
+const BOUNDARY: usize = 72;
+
 /// At most [`limits::PARTS`] parts; none where the body is something else.
 pub(super) fn parts(body: &[u8]) -> Vec<Part<'_>> {
     let mut parts = Vec::new();
-    let Some(end) = find(body, b"\r\n").filter(|end| (3..=72).contains(end)) else { return parts };
+    // Most bodies are something else, and none of them is searched to its end.
+    let begin = body.get(..BOUNDARY + 2).unwrap_or(body);
+    if !begin.starts_with(b"--") {
+        return parts;
+    }
+    let Some(end) = find(begin, b"\r\n").filter(|end| *end >= 3) else { return parts };
     let (line, mut rest) = body.split_at(end);
-    if !line.starts_with(b"--") || !line.iter().all(u8::is_ascii_graphic) {
+    if !line.iter().all(u8::is_ascii_graphic) {
         return parts;
     }
     let boundary = [b"\r\n", line].concat();
