@@ -43,10 +43,15 @@ pub(super) fn open_writer(path: &Path) -> Result<WriterDb, StoreError> {
     }
     let lock = lock(path)?;
     if identity == Identity::Empty {
+        // There is nothing to lose yet: one wait for the disk at the end, not one a step.
+        db.pragma_update(None, "synchronous", "OFF")?;
         // Only an empty file can take it without a rewrite.
         db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     }
     db.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    if identity == Identity::Empty {
+        File::open(path).and_then(|file| file.sync_all()).map_err(|error| cannot(&error))?;
+    }
     db.pragma_update(None, "synchronous", "NORMAL")?;
     db.pragma_update(None, "foreign_keys", false)?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
