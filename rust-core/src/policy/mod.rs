@@ -188,6 +188,11 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
+    /// A list or the owner says something about it.
+    fn is_spoken_of(&self) -> bool {
+        self.listed.is_some() || self.general.is_some() || self.special
+    }
+
     /// A way to resolve names past the phone's resolver.
     fn is_bypass(&self) -> bool {
         let listed = self.listed.as_ref();
@@ -289,15 +294,14 @@ impl Policy {
     /// Whether nothing is said about a target, by a list or the owner: every app may reach it.
     pub fn is_free(&self, table: &HostTable, now_ms: i64, target: Target<'_>) -> bool {
         let case = self.case(table, now_ms, target);
-        case.listed.is_none() && case.general.is_none() && !case.special && !case.is_bypass()
+        !case.is_spoken_of() && !case.is_bypass()
     }
 
     /// Whether any app could get something other than allow for this name: such a name gets a
     /// fake address.
     pub fn concerns(&self, table: &HostTable, now_ms: i64, host: &str) -> bool {
         let case = self.case(table, now_ms, Some(host).into());
-        (case.listed.is_some() || case.general.is_some() || case.special)
-            && self.anyone().any(|app| self.judge(&case, app).0 != Verdict::Allow)
+        case.is_spoken_of() && self.anyone().any(|app| self.judge(&case, app).0 != Verdict::Allow)
     }
 
     /// Why the name itself is refused, where it is: `block_at = "name"`, and nobody would get
