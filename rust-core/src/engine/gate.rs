@@ -9,7 +9,7 @@ use super::local::Local;
 use super::pipe::{Open, Peer};
 use super::tcp::Phase;
 use super::{Effects, Engine, Flow, Now, Rules, Subject};
-use crate::event::{ReasonCode, Transport, Verdict};
+use crate::event::{Transport, Verdict};
 use crate::flow::Token;
 use crate::http::{Addressed, HeadReader};
 use crate::limits;
@@ -85,7 +85,7 @@ impl Engine {
         let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) else { return };
         let (tuple, uid) = (flow.tuple, flow.uid);
         let facts = self.decide(now, &tuple, Subject::Host(None), uid);
-        let unseen = matches!(facts.reason.code, ReasonCode::AppOff | ReasonCode::Paused);
+        let unseen = facts.is_unseen();
         let verdict = facts.verdict;
         if let Some(Flow::Tcp(flow)) = self.flows.get_mut(token) {
             flow.facts = Some(Arc::new(facts));

@@ -8,7 +8,7 @@
 use super::timers::Timer;
 use super::udp::{UdpFlow, data};
 use super::{Drop, Effects, Engine, Flow, Now, Subject};
-use crate::event::{FlowFacts, ReasonCode, Transport, Verdict};
+use crate::event::{FlowFacts, Transport, Verdict};
 use crate::flow::Token;
 use crate::limits;
 use crate::policy::ENCRYPTED_DNS;
@@ -97,6 +97,15 @@ pub(super) struct QuicGate {
     pub(super) timer: Timer,
 }
 
+fn host_of(hello: Option<&ClientHello>) -> Option<String> {
+    hello.and_then(ClientHello::name).map(ToString::to_string)
+}
+
+/// A datagram cannot be answered in a collector's place.
+fn stops(facts: &FlowFacts) -> bool {
+    matches!(facts.verdict, Verdict::Block | Verdict::Capture)
+}
+
 impl Engine {
     /// Whether datagrams to this address are judged each flow for itself.
     pub(super) fn is_judged(&self, dst: SocketAddr) -> bool {
@@ -150,7 +159,7 @@ impl Engine {
         gate.owner = Some(uid);
         self.set_timer(token, Some(now.mono_us + limits::FIRST_BYTES.as_micros() as i64));
         let facts = self.decide(now, &tuple, Subject::Host(None), uid);
-        if matches!(facts.reason.code, ReasonCode::AppOff | ReasonCode::Paused) {
+        if facts.is_unseen() {
             return self.quic_pass(now, token, None, fx);
         }
         self.quic_read(now, token, fx);
@@ -191,23 +200,44 @@ impl Engine {
         hello: Option<ClientHello>,
         fx: &mut dyn Effects,
     ) {
-        let host = hello.as_ref().and_then(|hello| hello.name()).map(ToString::to_string);
         let Some(Flow::Quic(gate)) = self.flows.remove(token) else { return };
-        let uid = gate.owner.flatten();
+        let facts = self.quic_decide(now, &gate.tuple, hello.as_ref(), gate.owner.flatten());
+        match stops(&facts) {
+            true => self.quic_refuse(now, gate.tuple, facts, &gate.held, fx),
+            false => self.udp_join(now, facts, &gate, fx),
+        }
+    }
+
+    /// Decides about a connection by its hello.
+    fn quic_decide(
+        &mut self,
+        now: Now,
+        tuple: &FiveTuple,
+        hello: Option<&ClientHello>,
+        uid: Option<u32>,
+    ) -> FlowFacts {
+        let host = host_of(hello);
         let named = host.is_some();
-        let mut facts = self.decide(now, &gate.tuple, Subject::Host(host), uid);
+        let mut facts = self.decide(now, tuple, Subject::Host(host), uid);
         if named {
             facts.transport = Transport::Quic;
             facts.ech = hello.is_some_and(|hello| hello.ech == Ech::Offered);
         }
-        // A datagram cannot be answered in a collector's place.
-        if matches!(facts.verdict, Verdict::Block | Verdict::Capture) {
-            if let Some(first) = gate.held.first() {
-                self.refuse(first, Proto::Udp, fx);
-            }
-            return self.refused(now, gate.tuple, facts, fx);
+        facts
+    }
+
+    fn quic_refuse(
+        &mut self,
+        now: Now,
+        tuple: FiveTuple,
+        facts: FlowFacts,
+        held: &[Vec<u8>],
+        fx: &mut dyn Effects,
+    ) {
+        if let Some(first) = held.first() {
+            self.refuse(first, Proto::Udp, fx);
         }
-        self.udp_join(now, facts, &gate, fx);
+        self.refused(now, tuple, facts, fx);
     }
 
     /// Sends what was held, to the address that the app asked for.
@@ -266,18 +296,15 @@ impl Engine {
         let (tuple, Some(before)) = (flow.tuple, flow.facts()) else { return };
         let first = held.first().map(Vec::as_slice).unwrap_or_default();
         let id = ConnectionId::of(data(first)).unwrap_or_default();
-        let host = hello.as_ref().and_then(|hello| hello.name()).map(ToString::to_string);
+        let host = host_of(hello.as_ref());
         if host.is_some() && host != before.host {
             let uid = before.uid;
-            let mut facts = self.decide(now, &tuple, Subject::Host(host), uid);
-            facts.transport = Transport::Quic;
-            facts.ech = hello.is_some_and(|hello| hello.ech == Ech::Offered);
-            if matches!(facts.verdict, Verdict::Block | Verdict::Capture) {
+            let facts = self.quic_decide(now, &tuple, hello.as_ref(), uid);
+            if stops(&facts) {
                 if let Some(Flow::Udp(flow)) = self.flows.get_mut(token) {
                     flow.later.refused = id;
                 }
-                self.refuse(first, Proto::Udp, fx);
-                return self.refused(now, tuple, facts, fx);
+                return self.quic_refuse(now, tuple, facts, held, fx);
             }
             self.udp_renamed(now, token, facts, data(first), fx);
         }

@@ -8,7 +8,7 @@ use super::quic::Later;
 use super::timers::{Idle, Timer};
 use super::{Drop, Effects, Engine, Flow, Now, Readiness, Received, Sent, Subject};
 use super::{Undelivered, is_resolver};
-use crate::event::{FlowFacts, ReasonCode, Record, Transport, Verdict};
+use crate::event::{FlowFacts, Record, Transport, Verdict};
 use crate::flow::Token;
 use crate::limits;
 use crate::names::{FakePool, Slot};
@@ -128,13 +128,10 @@ impl UdpFlow {
     /// Whether this datagram may belong to another QUIC connection than the one that was judged. The
     /// name at a fake address is known whatever is said there.
     fn may_begin_another(&self, data: &[u8]) -> bool {
-        let looked_at = |facts: &FlowFacts| {
-            !matches!(facts.reason.code, ReasonCode::AppOff | ReasonCode::Paused)
-        };
         self.slot.is_none()
             && self.tuple.proto == Proto::Udp
             && quic::is_long_header(data)
-            && self.facts().is_some_and(looked_at)
+            && self.facts().is_some_and(|facts| !facts.is_unseen())
     }
 
     pub(super) fn is_refused(&self) -> bool {

@@ -1,6 +1,6 @@
 //! What the engine tells the store. The engine has seen bytes; nobody has decoded them yet.
 
-use super::{Event, Problem, ProblemCode, Reason, Transport, Verdict};
+use super::{Event, Problem, ProblemCode, Reason, ReasonCode, Transport, Verdict};
 use crate::http::Request;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -87,6 +87,11 @@ pub enum Record {
 }
 
 impl FlowFacts {
+    /// Whether the flow is not looked at: its app is off, or protection is paused.
+    pub fn is_unseen(&self) -> bool {
+        matches!(self.reason.code, ReasonCode::AppOff | ReasonCode::Paused)
+    }
+
     /// An event that holds these facts and nothing else yet.
     pub fn event(&self, state: super::State) -> Event {
         Event {
