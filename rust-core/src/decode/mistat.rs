@@ -1,10 +1,10 @@
 //! MiStat, versions 1 and 2 of its form: `stat_value` is AES-128 under a key that derives from other
-//! fields of the same form. Never needs the signature, whose making is not known.
+//! fields of the same form. `sign` is a digest of the form's own fields and is checked, never needed.
 //!
-//! Evidence: the rule for `mistatv=3` was checked on a capture of others that may not be shown here;
-//! that for `mistatv=5` was read in a description. The vectors are synthetic. `size` is taken for the
-//! number of values, which are the events of this format: the description says that it is a count,
-//! and not of what.
+//! Evidence: key, `sign` and `size` (the number of values, which are the events of this format) were
+//! checked for `mistatv=3` on a request that others recorded; it names a phone and is not shown here.
+//! `sign` is that of the SDK's own code, on which many public decompilations agree. The rule for
+//! `mistatv=5` was read in a description. The vectors are synthetic.
 
 use super::cipher::{self, Block};
 use super::form::Form;
@@ -16,12 +16,15 @@ use crate::limits;
 use md5::{Digest as _, Md5};
 use std::borrow::Cow;
 
-const DECODER: &str = "mistat/2";
+const DECODER: &str = "mistat/3";
 
 pub(super) fn decode(input: &Input<'_>) -> Option<Decoded> {
     let forms = [("form", &input.form), ("query", &input.query)];
     forms.into_iter().find_map(|(place, form)| carried(input, place, form))
 }
+
+/// What the SDK appends to the fields before it takes their digest.
+const SIGN_END: &str = "mistats_sdkconfig_jafej!@#)(*e@!#";
 
 /// The fields that make the key.
 struct Seeds<'a> {
@@ -38,6 +41,21 @@ impl Seeds<'_> {
     fn iv(&self) -> Block {
         derive(&format!("seed:{}-{}-{}", self.device_id, self.app_key, self.app_id))
     }
+}
+
+/// MD5 over the other fields in the order of their names, each name before its value.
+fn sign(form: &Form, declared: &str) -> Check {
+    let mut fields: Vec<_> = form.pairs.iter().filter(|(name, _)| name != "sign").collect();
+    // As Java orders texts.
+    fields.sort_by(|(one, _), (other, _)| one.encode_utf16().cmp(other.encode_utf16()));
+    let mut digest = Md5::new();
+    for (name, value) in fields {
+        digest.update(name);
+        digest.update(value);
+    }
+    digest.update(SIGN_END);
+    let fits = hex(declared) == (digest.finalize().to_vec(), None);
+    if fits { Check::Ok } else { Check::Mismatch }
 }
 
 /// The first 16 of the upper-case hex digits of the MD5, as text.
@@ -61,8 +79,12 @@ fn carried(input: &Input<'_>, place: &str, form: &Form) -> Option<Decoded> {
     };
     let mode = form.get("mistatv").map(str::trim);
     let mut report = Report::new(input, Protocol::Mistat, DECODER);
-    if form.get("sign").is_none() && !input.cut {
-        report.check("sign", Check::Absent);
+    match form.get("sign") {
+        // Of fields that were left out nothing is known.
+        Some(_) if form.more => {}
+        Some(declared) => report.check("sign", sign(form, declared)),
+        None if input.cut => {}
+        None => report.check("sign", Check::Absent),
     }
     report.beside(pairs(place, form, &["stat_value"]));
     let path = format!("{place}.stat_value");

@@ -59,7 +59,7 @@ pub(super) fn samples() -> Vec<Sample> {
 #[test]
 fn every_field_of_every_request_is_as_expected() {
     let samples = samples();
-    assert!(samples.len() >= 38, "{} requests", samples.len());
+    assert!(samples.len() >= 40, "{} requests", samples.len());
     for Sample { name, request, expected } in samples {
         let got = events(None, None, &request);
         let got: Vec<_> = got.iter().map(|event| serde_json::to_string(event).unwrap()).collect();
@@ -122,7 +122,10 @@ fn self_checks_tell_right_from_wrong() {
     for (name, check, outcome) in [
         ("mistat/synthetic-v2-ecb.http", "size", Check::Ok),
         ("mistat/synthetic-v2-cbc.http", "size", Check::Mismatch),
-        ("mistat/synthetic-v2-cbc.http", "sign", Check::Absent),
+        ("mistat/synthetic-v2-ecb.http", "sign", Check::Ok),
+        ("mistat/synthetic-v2-cbc.http", "sign", Check::Ok),
+        ("mistat/synthetic-v2-ecb-wrong-sign.http", "sign", Check::Mismatch),
+        ("mistat/synthetic-v2-cbc-unsigned.http", "sign", Check::Absent),
         ("umeng/synthetic-codex0.http", "checksum", Check::Ok),
         ("umeng/synthetic-codex1.http", "size", Check::Ok),
         ("umeng/synthetic-codex0-raw-deflate-wrong-checksum.http", "checksum", Check::Mismatch),

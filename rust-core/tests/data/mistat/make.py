@@ -12,6 +12,11 @@ def save(name, target, fields):
     (here / f"synthetic-{name}.http").write_bytes(head.encode() + body)
 
 
+def signed(fields, end="mistats_sdkconfig_jafej!@#)(*e@!#"):
+    text = "".join(name + fields[name] for name in sorted(fields)) + end
+    return {**fields, "sign": hashlib.md5(text.encode()).hexdigest()}
+
+
 def half(seed):
     return hashlib.md5(seed.encode()).hexdigest().upper()[:16].encode().hex()
 
@@ -37,10 +42,14 @@ def closed(*mode):
 
 common = {"app_id": app_id, "app_key": app_key, "device_id": device_id, "channel": "default",
           "policy": "0", "interval": "300", "version": "3.2.1"}
-save("v2-ecb", "/mistats/v2", {**common, "mistatv": "3", "size": "3",
-     "stat_value": closed("-aes-128-ecb", "-K", key), "sign": "6b1d0e3f", "network": "WIFI"})
-save("v2-cbc", "/mistats/v2", {**common, "mistatv": "5", "size": "4",
-     "stat_value": closed("-aes-128-cbc", "-K", key, "-iv", iv)})
+ecb = {**common, "mistatv": "3", "size": "3",
+       "stat_value": closed("-aes-128-ecb", "-K", key), "network": "WIFI"}
+cbc = {**common, "mistatv": "5", "size": "4", "channel": "Größe & 天",
+       "stat_value": closed("-aes-128-cbc", "-K", key, "-iv", iv)}
+save("v2-ecb", "/mistats/v2", signed(ecb))
+save("v2-ecb-wrong-sign", "/mistats/v2", {**signed(ecb), "channel": "changed"})
+save("v2-cbc", "/mistats/v2", signed(cbc))
+save("v2-cbc-unsigned", "/mistats/v2", {**cbc, "size": "3"})
 save("v3", "/mistats/v3", {"ai": app_id, "sv": "3.0.16", "sid": "a1b2c3",
      "p": base64.b64encode(hashlib.sha512(b"made up").digest()).decode()})
 save("crash", "/micrash", {"device_uuid": "3b1f0f7f0a6d4c8fa7b4d1b6f0e3c9aa", "device_os": "Android 11",
