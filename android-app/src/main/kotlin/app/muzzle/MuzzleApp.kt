@@ -10,6 +10,7 @@ import app.muzzle.core.NativeCore
 import app.muzzle.core.OpenConfig
 import app.muzzle.core.ServerTable
 import app.muzzle.core.Work
+import app.muzzle.lists.ListImports
 import app.muzzle.service.Protection
 import app.muzzle.service.ServiceProtection
 import app.muzzle.service.SystemUpcalls
@@ -40,6 +41,9 @@ open class Graph(
     open val clock: Clock = Clock.systemDefaultZone()
     open val work by lazy { Work() }
 
+    /** For what waits for somebody else: the net, or where a document is kept. */
+    open val apart by lazy { Work.apart() }
+
     /** Runs what waits for events: a thread for each screen that shows them. */
     open val watching = Executor { Thread(it, "watch").apply { isDaemon = true }.start() }
     open val settings by lazy { SettingsStore(File(app.filesDir, "settings.json")) }
@@ -58,6 +62,7 @@ open class Graph(
 
     /** For lists that the owner names by their addresses. */
     open val connect: (URL) -> URLConnection = URL::openConnection
+    val imports by lazy { ListImports(apart, { connect(it) }, { core }, app::getCacheDir) }
     val logFiles by lazy { LogFiles(db) }
 
     /**

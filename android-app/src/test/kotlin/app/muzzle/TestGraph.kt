@@ -47,6 +47,8 @@ class TestGraph(
     override val work: Work =
         work ?: if (threads) Work(background = ::inBackground) else Work(background = { it.run() }, main = { it.run() })
 
+    override val apart = if (threads || work != null) Work.apart() else this.work
+
     /** Work is under way. */
     val busy get() = pending.get() > 0
 

@@ -19,11 +19,14 @@ class Work(
         background.execute {
             if (!ticket.cancelled) {
                 val result = runCatching(job)
-                main.execute { if (!ticket.cancelled) then(result) }
+                tell { if (!ticket.cancelled) then(result) }
             }
         }
         return ticket
     }
+
+    /** Says something on the main thread. */
+    fun tell(what: Runnable) = main.execute(what)
 
     class Ticket {
         @Volatile
@@ -33,5 +36,10 @@ class Work(
         fun cancel() {
             cancelled = true
         }
+    }
+
+    companion object {
+        /** With a thread for each job: one that waits for somebody else holds up no other. */
+        fun apart() = Work(background = { Thread(it, "apart").apply { isDaemon = true }.start() })
     }
 }

@@ -17,17 +17,21 @@ fun listAddress(typed: String): URL? {
     return address.takeIf { it.protocol == "https" && it.host.isNotEmpty() && it.userInfo == null }
 }
 
-/** Reads what is kept there into a [file]; what it leaves of one that fails is the caller's to delete. */
+/**
+ * Reads what is kept there into a [file]; what it leaves of one that fails is the caller's to delete. Tells
+ * [read] the bytes so far, which throws where no more of it is wanted.
+ */
 fun fetchList(
     connection: URLConnection,
     file: File,
+    read: (Long) -> Unit,
 ) {
     connection.connectTimeout = PATIENCE.toMillis().toInt()
     connection.readTimeout = PATIENCE.toMillis().toInt()
     val answer = (connection as HttpURLConnection).responseCode
     try {
         if (answer != HttpURLConnection.HTTP_OK) throw IOException("answered $answer")
-        connection.inputStream.use { copy(it, file) }
+        connection.inputStream.use { copy(it, file, read) }
     } finally {
         connection.disconnect()
     }
@@ -37,18 +41,20 @@ fun fetchList(
 private fun copy(
     from: InputStream,
     file: File,
+    read: (Long) -> Unit,
 ) {
     val end = System.nanoTime() + LONGEST_WAIT.toNanos()
-    var left = LONGEST_LIST
+    var bytes = 0L
     val some = ByteArray(CHUNK)
     file.outputStream().use { into ->
         while (true) {
             val count = from.read(some)
             if (count < 0) return
-            left -= count
-            if (left < 0) throw LongList()
+            bytes += count
+            if (bytes > LONGEST_LIST) throw LongList()
             if (System.nanoTime() > end) throw IOException("takes too long")
             into.write(some, 0, count)
+            read(bytes)
         }
     }
 }

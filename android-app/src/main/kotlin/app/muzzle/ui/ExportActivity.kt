@@ -202,7 +202,7 @@ class ExportActivity : ScreenActivity() {
                 stop.set(true)
                 button.isEnabled = false
             }
-        load({ write(progress(stop, line)) }, failed = { ended(failure(it), R.string.try_again) }) {
+        load({ write(progress(stop, line)) }, failed = { ended(failure(it), R.string.try_again) }, on = graph.apart) {
             ended(getString(R.string.export_done, number(it.events), size(it)), R.string.ok)
             then()
         }

@@ -2,31 +2,29 @@ package app.muzzle.ui
 
 import android.app.AlertDialog
 import android.content.Intent
-import android.net.Uri
 import android.os.Bundle
-import android.os.ParcelFileDescriptor
-import android.provider.OpenableColumns
 import android.text.InputType
 import android.text.format.Formatter
+import android.widget.Button
 import android.widget.EditText
+import android.widget.TextView
 import app.muzzle.R
 import app.muzzle.core.CoreException
 import app.muzzle.core.HostList
-import app.muzzle.core.ImportReport
 import app.muzzle.core.Seen
 import app.muzzle.core.Verdict
 import app.muzzle.graph
 import app.muzzle.lists.LONGEST_LIST
+import app.muzzle.lists.ListImports
 import app.muzzle.lists.LongList
-import app.muzzle.lists.fetchList
+import app.muzzle.lists.NEVER_LIST
+import app.muzzle.lists.SWITCHED_LISTS
 import app.muzzle.lists.listAddress
 import app.muzzle.settings.OwnerSettings
 import app.muzzle.settings.withCategory
 import app.muzzle.settings.withList
-import java.io.File
-import java.io.FileNotFoundException
-import java.net.URL
 import java.text.NumberFormat
+import java.util.concurrent.CancellationException
 
 /** Which lists count, and the owner's own: taking one in tells what came of it. */
 class ListsActivity : ScreenActivity() {
@@ -36,15 +34,24 @@ class ListsActivity : ScreenActivity() {
     )
 
     private val now get() = graph.settings.now
+    private val imports get() = graph.imports
+    private val listener = { importsChanged() }
 
     /** What came of the last import: words, as they outlive the process. */
     private var report = emptyList<String>()
+
+    private var underWay: ListImports.Import? = null
+
+    /** How much was fetched of it. */
+    private var soFar: TextView? = null
 
     override fun onCreate(savedInstanceState: Bundle?) {
         super.onCreate(savedInstanceState)
         toolbar.setTitle(R.string.lists_title)
         showUp()
         report = savedInstanceState?.getStringArrayList(REPORT).orEmpty()
+        imports.changed = listener
+        imports.outcome()?.let { report = words(it) }
         showLoading()
         reload()
     }
@@ -54,13 +61,30 @@ class ListsActivity : ScreenActivity() {
         state.putStringArrayList(REPORT, ArrayList(report))
     }
 
+    override fun onDestroy() {
+        if (imports.changed === listener) imports.changed = {}
+        super.onDestroy()
+    }
+
+    private fun importsChanged() {
+        val outcome = imports.outcome()
+        val import = imports.current
+        if (outcome != null) return tell(words(outcome))
+        if (import != null && import === underWay) {
+            soFar?.text = soFarWords(import)
+        } else {
+            underWay = import
+            reload()
+        }
+    }
+
     private fun reload() {
         load(::read, failed = { showError(it) { reload() } }, then = ::showAll)
     }
 
     private fun read(): Loaded {
         val known = graph.core.lists().lists
-        return Loaded(known.filter { it.name in PROFILES || it.name == NEVER }, known.filter { it.imported })
+        return Loaded(known.filter { it.name in PROFILES || it.name == NEVER_LIST }, known.filter { it.imported })
     }
 
     private fun showAll(loaded: Loaded) {
@@ -74,11 +98,11 @@ class ListsActivity : ScreenActivity() {
     private fun Column.showBuiltIn(lists: List<HostList>) {
         heading(R.string.lists_built_in)
         card {
-            for (list in lists.filter { it.name != NEVER }.sortedBy { PROFILES.keys.indexOf(it.name) }) {
+            for (list in lists.filter { it.name != NEVER_LIST }.sortedBy { PROFILES.keys.indexOf(it.name) }) {
                 val title = getString(PROFILES.getValue(list.name))
                 switch(title, aboutList(list), list.name !in now.listsOff) { on -> set(title, on) { it.withList(list.name, on) } }
             }
-            lists.firstOrNull { it.name == NEVER }?.let { small(getString(R.string.lists_never, number(it.rules.toLong()))) }
+            lists.firstOrNull { it.name == NEVER_LIST }?.let { small(getString(R.string.lists_never, number(it.rules.toLong()))) }
         }
     }
 
@@ -99,13 +123,17 @@ class ListsActivity : ScreenActivity() {
 
     private fun Column.showOwn(lists: List<HostList>) {
         heading(R.string.lists_own)
+        val import = imports.current
         card {
             small(getString(R.string.lists_own_text))
-            button(R.string.lists_add) { choose() }
+            button(R.string.lists_add) { choose() }.isEnabled = import == null
             small(getString(R.string.lists_address_text))
-            button(R.string.lists_add_address) { askAddress() }
+            button(R.string.lists_add_address) { askAddress() }.isEnabled = import == null
         }
-        if (report.isNotEmpty()) {
+        soFar = null
+        if (import != null) {
+            card { showUnderWay(import) }
+        } else if (report.isNotEmpty()) {
             card {
                 status(report.first()).setTextAppearance(R.style.Text)
                 report.drop(1).forEach { small(it) }
@@ -116,11 +144,28 @@ class ListsActivity : ScreenActivity() {
                 val title = titleOf(list)
                 val words = if (list.damaged) getString(R.string.lists_damaged) else aboutList(list)
                 switch(title, words, list.name !in now.listsOff) { on -> set(title, on) { it.withList(list.name, on) } }
-                listAddress(titleOf(list))?.let { address -> button(R.string.lists_fetch_again) { fetch(address) } }
+                listAddress(title)?.let { address ->
+                    button(R.string.lists_fetch_again) { imports.fetch(address) }.isEnabled = import == null
+                }
                 button(R.string.lists_remove) { remove(list) }
             }
         }
     }
+
+    private fun Card.showUnderWay(import: ListImports.Import) {
+        val words = import.host?.let { getString(R.string.lists_fetching, it) } ?: getString(R.string.lists_reading)
+        status(words).setTextAppearance(R.style.Text)
+        if (import.host != null) soFar = small(soFarWords(import))
+        lateinit var button: Button
+        button =
+            button(R.string.cancel) {
+                button.isEnabled = false
+                imports.cancel()
+            }
+    }
+
+    private fun soFarWords(import: ListImports.Import) =
+        getString(R.string.lists_so_far, Formatter.formatShortFileSize(this, import.bytes))
 
     private fun titleOf(list: HostList) = list.source?.ifEmpty { null } ?: list.name
 
@@ -140,15 +185,7 @@ class ListsActivity : ScreenActivity() {
     ) {
         val document = data?.data
         if (requestCode != CHOOSE || resultCode != RESULT_OK || document == null) return
-        report = listOf(getString(R.string.lists_reading))
-        reload()
-        load({ take(document) }, failed = { tell(failure(it)) }) { tell(words(it)) }
-    }
-
-    private fun take(document: Uri): Pair<String, ImportReport> {
-        val title = titleOf(document)
-        val file = contentResolver.openFileDescriptor(document, "r") ?: throw FileNotFoundException("the document is gone")
-        return title to graph.core.importList(file.detachFd(), nameOf(title), title)
+        imports.read(document, contentResolver)
     }
 
     private fun askAddress() {
@@ -163,61 +200,32 @@ class ListsActivity : ScreenActivity() {
             .setNegativeButton(R.string.cancel, null)
             .setPositiveButton(R.string.ok) { _, _ ->
                 val address = listAddress(field.text.toString())
-                if (address == null) tell(listOf(getString(R.string.lists_bad_address))) else fetch(address)
+                if (address == null) tell(listOf(getString(R.string.lists_bad_address))) else imports.fetch(address)
             }.show()
-    }
-
-    private fun fetch(address: URL) {
-        report = listOf(getString(R.string.lists_fetching, address.host))
-        reload()
-        load({ take(address) }, failed = { tell(failure(it, R.string.lists_unreachable)) }) { tell(words(it)) }
-    }
-
-    /** Its name is the end of the address, which differs from list to list. */
-    private fun take(address: URL): Pair<String, ImportReport> {
-        val file = File.createTempFile("list", null, cacheDir)
-        try {
-            fetchList(graph.connect(address), file)
-            val descriptor = ParcelFileDescriptor.open(file, ParcelFileDescriptor.MODE_READ_ONLY).detachFd()
-            val end = (address.host + address.path).takeLast(LONGEST_NAME)
-            return address.toString() to graph.core.importList(descriptor, plain(end), address.toString())
-        } finally {
-            file.delete()
-        }
-    }
-
-    /** Such as `hosts-2026` for `Hosts_2026.txt`: the core takes no other letters. */
-    private fun nameOf(title: String) = plain(title.substringBeforeLast('.').take(LONGEST_NAME))
-
-    private fun plain(words: String): String {
-        val plain = words.lowercase().map { if (it in 'a'..'z' || it in '0'..'9') it else '-' }.joinToString("").trim('-')
-        return if (plain.isEmpty() || plain in BUILT_IN) "own-$plain".trim('-') else plain
-    }
-
-    private fun titleOf(document: Uri): String {
-        val name =
-            contentResolver.query(document, arrayOf(OpenableColumns.DISPLAY_NAME), null, null, null)?.use {
-                if (it.moveToFirst()) it.getString(0) else null
-            }
-        return (name ?: document.lastPathSegment ?: getString(R.string.list)).take(LONGEST_TITLE)
     }
 
     private fun remove(list: HostList) =
         load({
             graph.core.removeList(list.name)
             graph.settings.update { it.withList(list.name, true) }
-        }, failed = { tell(failure(it)) }) { tell(listOf(getString(R.string.lists_removed, titleOf(list)))) }
+        }, failed = { tell(failure(it, R.string.lists_unreadable)) }) { tell(listOf(getString(R.string.lists_removed, titleOf(list)))) }
 
     private fun tell(words: List<String>) {
         report = words
         reload()
     }
 
+    private fun words(outcome: ListImports.Outcome): List<String> =
+        outcome.taken.fold(::words) {
+            failure(it, if (outcome.fetched) R.string.lists_unreachable else R.string.lists_unreadable)
+        }
+
     /** The lists of before stay in force, and the words say so. */
     private fun failure(
         error: Throwable,
-        unreadable: Int = R.string.lists_unreadable,
+        unreadable: Int,
     ): List<String> {
+        if (error is CancellationException) return listOf(getString(R.string.lists_cancelled))
         val why =
             when {
                 error is CoreException && error.code == "limit" -> getString(R.string.lists_too_many)
@@ -229,10 +237,10 @@ class ListsActivity : ScreenActivity() {
         return listOf(getString(R.string.lists_failed), why)
     }
 
-    private fun words(taken: Pair<String, ImportReport>): List<String> {
-        val (title, report) = taken
+    private fun words(taken: ListImports.Taken): List<String> {
+        val report = taken.report
         val refused = report.refused.sumOf { it.second.count }
-        val said = mutableListOf(getString(R.string.lists_taken, title, number(report.names), number(refused)))
+        val said = mutableListOf(getString(R.string.lists_taken, taken.title, number(report.names), number(refused)))
         if (report.exceptions > 0) said += getString(R.string.lists_exceptions, number(report.exceptions))
         said += seen(report.never, R.string.lists_conflicts)
         said += seen(report.duplicates, R.string.lists_duplicates)
@@ -258,22 +266,11 @@ class ListsActivity : ScreenActivity() {
         const val REPORT = "report"
         const val ADS = "ads"
         const val PUSH = "push"
-        const val NEVER = "never-block"
-        const val LONGEST_TITLE = 80
 
-        /** Four less than the core takes. */
-        const val LONGEST_NAME = 28
-
-        /** The built-in lists that are switched, by their names in the core. */
         val PROFILES =
-            mapOf(
-                "xiaomi" to R.string.list_xiaomi,
-                "alibaba" to R.string.list_alibaba,
-                "sensors" to R.string.list_sensors,
-                "other" to R.string.list_other,
-            )
-
-        val BUILT_IN = PROFILES.keys + NEVER + "resolvers"
+            SWITCHED_LISTS
+                .zip(listOf(R.string.list_xiaomi, R.string.list_alibaba, R.string.list_sensors, R.string.list_other))
+                .toMap()
 
         /** Reasons of the core why a line was not taken. */
         val REFUSED =

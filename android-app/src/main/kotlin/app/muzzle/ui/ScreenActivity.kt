@@ -126,9 +126,10 @@ abstract class ScreenActivity : Activity() {
     fun <T> load(
         job: () -> T,
         failed: (Throwable) -> Unit = { showError(it) { recreate() } },
+        on: Work = graph.work,
         then: (T) -> Unit,
     ): Work.Ticket =
-        graph.work
+        on
             .run(job) { it.fold(then, failed) }
             .also {
                 tickets.removeAll { ticket -> ticket.cancelled }

@@ -272,7 +272,9 @@ class SettingsActivity : ScreenActivity() {
         val document = data?.data
         if (resultCode != RESULT_OK || document == null) return
         if (requestCode == SAVE) {
-            load({ contentResolver.saveBackup(document, now) }, failed = ::sayUnsaved) { say(getString(R.string.backup_saved)) }
+            load({ contentResolver.saveBackup(document, now) }, failed = ::sayUnsaved, on = graph.apart) {
+                say(getString(R.string.backup_saved))
+            }
         } else {
             load(
                 {
@@ -281,6 +283,7 @@ class SettingsActivity : ScreenActivity() {
                     graph.core.keep(restored.retentionDays, restored.maxBytes)
                 },
                 failed = { if (it is JSONException) say(getString(R.string.backup_bad)) else showError(it) { reload() } },
+                on = graph.apart,
             ) {
                 say(getString(R.string.backup_restored))
                 recreate()

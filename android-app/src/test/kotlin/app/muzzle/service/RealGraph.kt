@@ -24,6 +24,7 @@ class RealGraph(
 ) : Graph(app) {
     override val clock = SetClock()
     override val work = if (threads) Work() else Work({ it.run() }, { it.run() })
+    override val apart = if (threads) Work.apart() else work
     override val guard by lazy { if (threads) ServiceProtection(app, this) else ServiceProtection(app, this, work) }
 
     val now get() = clock.millis()

@@ -1,14 +1,11 @@
 package app.muzzle.ui
 
 import android.app.Activity
-import android.app.AlertDialog
 import android.content.Intent
 import android.net.Uri
-import android.widget.EditText
 import app.muzzle.R
 import app.muzzle.core.Verdict
 import app.muzzle.settings.Bypass
-import com.sun.net.httpserver.HttpServer
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
 import org.junit.Assert.assertTrue
@@ -16,12 +13,7 @@ import org.junit.Test
 import org.robolectric.Robolectric
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.android.controller.ActivityController
-import org.robolectric.shadows.ShadowDialog
 import java.io.File
-import java.io.InputStream
-import java.net.InetAddress
-import java.net.InetSocketAddress
-import java.net.URL
 
 class ListsTest : ScreenTest() {
     private fun lists(): ActivityController<ListsActivity> = open()
@@ -173,105 +165,6 @@ class ListsTest : ScreenTest() {
             texts(screen).any { "When stopped" in it && "The phone needs" in it } && graph.settings.now.hosts.isEmpty(),
         )
         assertTrue(texts(screen).any { "account.xiaomi.com: Record" in it })
-    }
-
-    /** Types an address where the screen asks for one. */
-    private fun fetch(
-        screen: Activity,
-        address: String,
-    ) {
-        tap(screen, "Add a list by its address")
-        val dialog = ShadowDialog.getLatestDialog() as AlertDialog
-        visible(dialog.window!!.decorView).filterIsInstance<EditText>().single().setText(address)
-        dialog.getButton(AlertDialog.BUTTON_POSITIVE).performClick()
-        settle()
-    }
-
-    /** Answers everything with this. */
-    private fun serving(
-        status: Int,
-        list: () -> InputStream,
-        use: (asked: List<String>) -> Unit,
-    ) {
-        val asked = mutableListOf<String>()
-        val server = HttpServer.create(InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0)
-        server.createContext("/") { exchange ->
-            asked += exchange.requestURI.path
-            exchange.sendResponseHeaders(status, 0)
-            runCatching { exchange.responseBody.use { list().copyTo(it) } }
-        }
-        server.start()
-        graph.net = { URL("http", "127.0.0.1", server.address.port, it.path).openConnection() }
-        try {
-            use(asked)
-        } finally {
-            server.stop(0)
-        }
-    }
-
-    @Test
-    fun aListIsTakenInByItsAddressAndFetchedAgain() {
-        qualifiers(PHONE)
-        val screen = lists().get()
-        var list = MINE
-        serving(200, { list.byteInputStream() }) { asked ->
-            fetch(screen, " https://lists.example/own/hosts.txt ")
-            assertShows(screen, "https://lists.example/own/hosts.txt: 4 names taken, 2 lines not")
-            picture(screen, "lists-fetched", "Your own lists")
-            assertEquals(emptyList<String>(), accessFaultsThroughout(screen, ::settle))
-            assertEquals(Verdict.BLOCK, verdict("tracker.example.com"))
-            list = "other.example.com\n"
-            tap(screen, "Fetch again")
-            assertEquals(Verdict.ALLOW, verdict("tracker.example.com"))
-            assertEquals(Verdict.BLOCK, verdict("other.example.com"))
-            assertEquals(listOf("/own/hosts.txt", "/own/hosts.txt"), asked)
-        }
-        assertEquals("lists-example-own-hosts-txt", imported().single().name)
-        assertEquals(emptyList<String>(), screen.cacheDir.list().orEmpty().filter { it.startsWith("list") })
-    }
-
-    @Test
-    fun anAddressThatGivesNoListLeavesTheOldOneInForce() {
-        val screen = lists().get()
-        val before = "The list was not taken. The lists of before are in force."
-        add(screen, "mine.txt", MINE)
-        val bad = listOf("http://a.example/hosts", "https:///hosts", "https://me:secret@a.example/", "file:///etc/hosts", "")
-        for (address in bad) {
-            fetch(screen, address)
-            assertShows(screen, "This is no address that begins with https")
-        }
-        fetch(screen, "https://lists.example/hosts.txt")
-        assertShows(screen, before, "The list could not be fetched.")
-        serving(404, { "<html>nothing here</html>".byteInputStream() }) {
-            fetch(screen, "https://lists.example/hosts.txt")
-            assertShows(screen, before, "The list could not be fetched.")
-        }
-        serving(200, { "<html>log in first</html>".byteInputStream() }) {
-            fetch(screen, "https://lists.example/hosts.txt")
-            assertShows(screen, before, "The file is no list that Muzzle can read")
-        }
-        assertEquals(listOf("mine"), imported().map { it.name })
-        assertEquals(Verdict.BLOCK, verdict("tracker.example.com"))
-        assertEquals(emptyList<String>(), screen.cacheDir.list().orEmpty().filter { it.startsWith("list") })
-    }
-
-    @Test
-    fun aListWithoutAnEndIsNotReadToIt() {
-        val screen = lists().get()
-        val endless =
-            object : InputStream() {
-                override fun read() = '#'.code
-
-                override fun read(
-                    bytes: ByteArray,
-                    at: Int,
-                    count: Int,
-                ) = count.also { bytes.fill('#'.code.toByte(), at, at + count) }
-            }
-        serving(200, { endless }) {
-            fetch(screen, "https://lists.example/hosts.txt")
-            assertShows(screen, "The list was not taken.", "The list is longer than ")
-        }
     }
 
     private companion object {
