@@ -133,12 +133,17 @@ impl Reader {
 
     /// Highest event id; 0 where there is none.
     pub fn max_id(&self) -> Result<i64, StoreError> {
-        Ok(self.db.query_row("SELECT ifnull(max(id), 0) FROM events", [], |row| row.get(0))?)
+        self.number("SELECT ifnull(max(id), 0) FROM events")
     }
 
     /// Changes when another connection has committed.
     pub fn data_version(&self) -> Result<i64, StoreError> {
-        Ok(self.db.query_row("PRAGMA data_version", [], |row| row.get(0))?)
+        self.number("PRAGMA data_version")
+    }
+
+    /// Asked at each look of a screen, so the statement is kept.
+    fn number(&self, sql: &str) -> Result<i64, StoreError> {
+        Ok(self.db.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
     }
 
     /// Records lost since the database was made or wiped.
