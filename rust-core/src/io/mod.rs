@@ -30,8 +30,8 @@ use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use serde::Serialize;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use world::{Source, World};
 
@@ -77,7 +77,6 @@ enum Command {
     Rules(Box<Rules>),
     Owner(Token, Option<u32>),
     Network(Vec<SocketAddr>),
-    Snapshot(SyncSender<Snapshot>),
     Stop,
 }
 
@@ -86,6 +85,8 @@ enum Command {
 pub struct Control {
     commands: Sender<Command>,
     wake: Arc<OwnedFd>,
+    begun: Instant,
+    shown: Weak<Mutex<Snapshot>>,
 }
 
 impl Control {
@@ -100,11 +101,12 @@ impl Control {
         self.say(Command::Network(resolvers));
     }
 
-    /// What is counted now; `None` after the end.
+    /// What was counted when the thread last had nothing to do; `None` after the end. Wakes nobody.
     pub fn snapshot(&self) -> Option<Snapshot> {
-        let (answer, wait) = sync_channel(1);
-        self.say(Command::Snapshot(answer));
-        wait.recv().ok()
+        let shown = self.shown.upgrade()?;
+        let uptime_ms = self.begun.elapsed().as_millis() as u64;
+        let snapshot = locked(&shown).clone();
+        Some(Snapshot { uptime_ms, ..snapshot })
     }
 
     /// Ends the data plane in order: flows are closed, records completed.
@@ -120,6 +122,10 @@ impl Control {
     }
 }
 
+fn locked(shown: &Mutex<Snapshot>) -> MutexGuard<'_, Snapshot> {
+    shown.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The data plane, ready to run on a thread of its own.
 pub struct DataPlane {
     engine: Engine,
@@ -128,6 +134,7 @@ pub struct DataPlane {
     wake: Arc<OwnedFd>,
     addresses: Option<Addresses>,
     begun: Instant,
+    shown: Arc<Mutex<Snapshot>>,
     /// Most flows since the last time there was none.
     busiest: usize,
     /// What the store knows of what was dropped, and since when.
@@ -175,7 +182,14 @@ impl DataPlane {
             .map_err(|error| IoError::System { what: "make an event descriptor", error })?;
         let (sender, commands) = channel();
         let wake = Arc::new(wake);
-        let control = Control { commands: sender, wake: Arc::clone(&wake) };
+        let begun = Instant::now();
+        let shown = Arc::new(Mutex::new(Snapshot { v: SNAPSHOT_VERSION, ..Snapshot::default() }));
+        let control = Control {
+            commands: sender,
+            wake: Arc::clone(&wake),
+            begun,
+            shown: Arc::downgrade(&shown),
+        };
         let lookups = Lookups::begin(parts.owners, control.clone())?;
         let world = World::new(parts.tun, &parts.resolvers, parts.bypass, lookups, parts.records)?;
         world.watch(&wake, Source::Wake)?;
@@ -186,7 +200,8 @@ impl DataPlane {
                 commands,
                 wake,
                 addresses: None,
-                begun: Instant::now(),
+                begun,
+                shown,
                 busiest: 0,
                 told: Counters::default(),
                 told_us: -TELL_DROPS_US,
@@ -238,6 +253,7 @@ impl DataPlane {
             self.engine.handle_timeout(now, &mut self.world);
             more = self.engine.flush(now, &mut self.world);
             self.rest();
+            *locked(&self.shown) = self.snapshot();
             if now.mono_us - self.told_us >= TELL_DROPS_US {
                 self.tell_drops(now);
             }
@@ -347,9 +363,6 @@ impl DataPlane {
                 }
                 Command::Network(resolvers) => {
                     self.engine.handle_network_change(now, &resolvers, &mut self.world);
-                }
-                Command::Snapshot(answer) => {
-                    let _ = answer.send(self.snapshot());
                 }
                 Command::Stop => stop = true,
             }
