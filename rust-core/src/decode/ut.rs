@@ -1,7 +1,7 @@
 //! Alibaba UT: the query and the parts of `/rest/sur`, whose bodies are closed under a key that is
 //! not shipped here, and the frames of `/upload`, which are open. Never decrypts.
 //!
-//! Evidence: read in a description; the vectors are synthetic. How the fields within a record are
+//! Evidence: read in a description; the vectors are synthetic. How a UTDID proves itself: see `ids`. How the fields within a record are
 //! ordered is not known, so records are shown as text.
 
 use super::ids;
@@ -10,7 +10,7 @@ use super::report::{Report, headers, leaf, moment, pairs, text};
 use super::{Decoded, Input, multipart, unpack};
 use crate::event::{ProblemCode, Protocol, State};
 
-const DECODER: &str = "ut/2";
+const DECODER: &str = "ut/3";
 
 /// Headers of an upload.
 const HEADERS: &[&str] = &["x-k", "x-s", "x-t"];
@@ -19,7 +19,7 @@ pub(super) fn decode(input: &Input<'_>) -> Option<Decoded> {
     upload(input).or_else(|| sur(input))
 }
 
-/// App key, sign and a time, and a UTDID or the usual path.
+/// App key, sign and a time, and a UTDID that proves itself or the usual path.
 fn sur(input: &Input<'_>) -> Option<Decoded> {
     let query = |name| input.query.get(name);
     let (Some(_), Some(_), Some(time)) = (query("ak"), query("s"), query("t")) else { return None };

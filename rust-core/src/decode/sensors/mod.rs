@@ -271,7 +271,7 @@ fn parts(text: &str, name: &str, common: &mut Common, contents: &mut Contents) {
 }
 
 /// Java's `String.hashCode`: over UTF-16 code units, in wrapping signed 32-bit arithmetic.
-fn java_hash(text: &str) -> i32 {
+pub(super) fn java_hash(text: &str) -> i32 {
     text.encode_utf16().fold(0, |hash: i32, unit| hash.wrapping_mul(31).wrapping_add(unit.into()))
 }
 

@@ -1,9 +1,21 @@
 """Makes the synthetic UT requests of this folder, with Python's library alone."""
 
-import base64, gzip, hashlib, pathlib, struct, urllib.parse
+import base64, gzip, hashlib, hmac, pathlib, struct, urllib.parse
 
 here = pathlib.Path(__file__).parent
-utdid = base64.b64encode(struct.pack(">iiBBii", 1600000000, 0x1234567, 3, 0, 0x7BEEF00, 0x1EA7BEE)).decode()
+
+
+def java_hash(text):
+    value = 0
+    for letter in text:
+        value = (31 * value + ord(letter)) % 2**32
+    return value
+
+
+marked = struct.pack(">iiBBi", 1600000000, 0x1234567, 3, 0, 0x7BEEF00)
+key = b"d6fc3a4a06adbde89223bvefedc24fecde188aaa9161"
+check = java_hash(base64.b64encode(hmac.new(key, marked, hashlib.sha1).digest()).decode())
+utdid = base64.b64encode(marked + struct.pack(">I", check)).decode()
 assert len(utdid) == 24
 
 
