@@ -19,7 +19,7 @@ mod signatures {
     pub(crate) mod list;
     mod table;
 
-    pub(crate) use list::{Category, Listing, Rule};
+    pub(crate) use list::{Category, Listing, Region, Rule};
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

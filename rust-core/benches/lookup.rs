@@ -66,6 +66,7 @@ fn lookup(c: &mut Criterion) {
         listing: Listing::Block,
         side_effect: "",
         protocol: None,
+        region: None,
         source: "made up",
         licence: "fact",
         list: "synthetic@1",

@@ -7,7 +7,7 @@ use crate::engine::Rules;
 use crate::event::Protocol;
 use crate::limits::PAGE;
 use crate::policy::Decision;
-use crate::signatures::{Category, HostTable, List, Listing, Rule};
+use crate::signatures::{Category, HostTable, List, Listing, Region, Rule};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -23,6 +23,8 @@ pub(super) struct Known<'a> {
     side_effect: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     protocol: Option<Protocol>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<Region>,
     source: &'a str,
     licence: &'a str,
 }
@@ -37,6 +39,7 @@ impl<'a> From<Rule<'a>> for Known<'a> {
             default: rule.listing,
             side_effect: rule.side_effect,
             protocol: rule.protocol,
+            region: rule.region,
             source: rule.source,
             licence: rule.licence,
         }

@@ -2,10 +2,12 @@
 
 use super::Failure;
 use super::files::{host_table, read_policy, read_text};
-use super::words::{clean, count};
+use super::words::{clean, count, sold};
 use crate::lists::{self, ListsError};
 use crate::policy::Policy;
-use crate::signatures::{Category, Choice, HostTable, Listing, Refusal, Report, Seen, parse_list};
+use crate::signatures::{
+    Category, Choice, HostTable, Listing, Refusal, Region, Report, Seen, parse_list,
+};
 use anstyle::Style;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -146,6 +148,8 @@ struct Sizes {
 struct Overview<'a> {
     lists: Vec<Row<'a>>,
     categories: BTreeMap<Category, Sizes>,
+    /// How many rules of the compiled lists name a region, by region.
+    regions: BTreeMap<Region, usize>,
 }
 
 impl<'a> Overview<'a> {
@@ -155,7 +159,11 @@ impl<'a> Overview<'a> {
             Row { list, version, rules, on: !policy.list_is_off(id) }
         };
         let mut categories: BTreeMap<_, Sizes> = BTreeMap::new();
+        let mut regions = BTreeMap::new();
         for rule in table.rules() {
+            if let Some(region) = rule.region {
+                *regions.entry(region).or_default() += 1;
+            }
             let sizes = categories.entry(rule.category).or_default();
             sizes.policy = policy.category(rule.category);
             match rule.listing {
@@ -165,7 +173,7 @@ impl<'a> Overview<'a> {
                 Listing::Never => sizes.never += 1,
             }
         }
-        Self { lists: table.lists().into_iter().map(row).collect(), categories }
+        Self { lists: table.lists().into_iter().map(row).collect(), categories, regions }
     }
 
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
@@ -182,6 +190,11 @@ impl<'a> Overview<'a> {
             let counts = [sizes.block, sizes.record, sizes.allow, sizes.never];
             let counts = counts.map(|count| format!("{count:>6}")).join(" ");
             writeln!(out, "{:<26} {counts}  {}", category.as_str(), sizes.state())?;
+        }
+        writeln!(out)?;
+        writeln!(out, "{bold}{:<32} {:>7}{bold:#}", "servers for phones sold", "rules")?;
+        for (region, rules) in &self.regions {
+            writeln!(out, "{:<32} {rules:>7}", sold(*region))?;
         }
         Ok(())
     }
@@ -322,6 +335,17 @@ mod tests {
         assert_eq!(line(&text, "push").last(), Some(&"off"));
         assert_eq!(line(&text, "ads").last(), Some(&"on"));
         assert!(line(&text, "account").ends_with(&["never", "blocked"]), "{text}");
+    }
+
+    #[test]
+    fn rules_are_counted_by_region() {
+        let text = overview("");
+        for place in ["in China", "in India", "in Russia", "outside China"] {
+            let count = HostTable::builtin().rules();
+            let count = count.filter(|r| r.region.is_some_and(|r| sold(r) == place)).count();
+            let last = count.to_string();
+            assert!(count > 0 && line(&text, place).last() == Some(&&*last), "{place} {text}");
+        }
     }
 
     #[test]

@@ -3,9 +3,10 @@
 
 use super::Failure;
 use super::files::{OwnLists, read_policy};
+use super::words::sold;
 use crate::event::Protocol;
 use crate::policy::Policy;
-use crate::signatures::{Category, HostTable, Listing, Rule, host_of};
+use crate::signatures::{Category, HostTable, Listing, Region, Rule, host_of};
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use std::io::{self, ErrorKind, Write};
@@ -82,6 +83,8 @@ struct Known<'a> {
     side_effect: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     protocol: Option<Protocol>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<Region>,
     source: &'a str,
     licence: &'a str,
     /// `list` or `category`, where that is switched off.
@@ -100,6 +103,7 @@ impl<'a> From<Rule<'a>> for Known<'a> {
             never_block: rule.listing == Listing::Never,
             side_effect: rule.side_effect,
             protocol: rule.protocol,
+            region: rule.region,
             source: rule.source,
             licence: rule.licence,
             off: None,
@@ -165,6 +169,9 @@ impl<'a> Answer<'a> {
         }
         if let Some(protocol) = rule.protocol {
             writeln!(out, "  format       {protocol}")?;
+        }
+        if let Some(region) = rule.region {
+            writeln!(out, "  region       server for phones sold {}", sold(region))?;
         }
         writeln!(out, "  rule         {reach}")?;
         writeln!(out, "  list         {}", rule.list)?;
@@ -247,11 +254,30 @@ fr.sa.api.intl.miui.com
   used for     analytics of what is done in a browser
   if blocked   none known
   format       sensors
+  region       server for phones sold outside China
   rule         sa.api.intl.miui.com and everything under it
-  list         xiaomi@1
+  list         xiaomi@2
   source       palant.info 2020-05-04 (Mint Browser endpoint); AdAway; NextDNS; StevenBlack@2022 (CC-BY-3.0 AND MIT)
 "
         );
+    }
+
+    #[test]
+    fn where_the_phones_of_a_server_are_sold_is_said() {
+        for (host, sold, code) in [
+            ("tracking.miui.com", "in China", "cn"),
+            ("data.mistat.india.xiaomi.com", "in India", "in"),
+            ("tracking.rus.miui.com", "in Russia", "ru"),
+            ("tracking.intl.miui.com", "outside China", "intl"),
+        ] {
+            let text = printed(HostTable::builtin(), host);
+            let line = format!("  region       server for phones sold {sold}\n");
+            assert!(text.contains(&line), "{text}");
+            let answer = Answer::new(HostTable::builtin(), &Policy::default(), host);
+            let json = serde_json::to_string(&answer).unwrap();
+            assert!(json.contains(&format!(r#""region":"{code}","source":"#)), "{json}");
+        }
+        assert!(!printed(HostTable::builtin(), "stat.xiaomi.com").contains("region"));
     }
 
     #[test]
@@ -315,7 +341,7 @@ fr.sa.api.intl.miui.com
             json,
             concat!(
                 r#"{"host":"account.xiaomi.com","known":true,"rule":"account.xiaomi.com","#,
-                r#""list":"never-block@1","owner":"Xiaomi","category":"account","default":"never","#,
+                r#""list":"never-block@2","owner":"Xiaomi","category":"account","default":"never","#,
                 r#""never_block":true,"side_effect":"login and bootloader unlock fail","#,
                 r#""source":"1Hosts #1613","licence":"fact"}"#,
                 "\n",
@@ -337,7 +363,7 @@ fr.sa.api.intl.miui.com
         let list = |host| table.lookup(host).map(|id| table.rule(id).list);
         assert_eq!(list("a.example.org"), Some("mine@7"));
         assert_eq!(list("tracking.miui.com"), Some("mine@7"));
-        assert_eq!(list("x.tracking.miui.com"), Some("xiaomi@1"));
+        assert_eq!(list("x.tracking.miui.com"), Some("xiaomi@2"));
     }
 
     #[test]

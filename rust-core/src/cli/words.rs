@@ -6,6 +6,7 @@ use crate::decode::telling;
 use crate::event::{
     App, Event, Field, IdKind, Kind, Problem, ProblemCode, Protocol, ReasonCode, State, Verdict,
 };
+use crate::signatures::Region;
 use anstyle::{AnsiColor, Style};
 
 /// Longest text of a peer in a sentence, characters.
@@ -104,6 +105,16 @@ pub(crate) const fn verdict(verdict: Verdict) -> &'static str {
         Verdict::Record => "recorded",
         Verdict::Capture => "captured",
         Verdict::Block => "blocked",
+    }
+}
+
+/// Where the phones of a region are sold.
+pub(super) fn sold(region: Region) -> &'static str {
+    match region {
+        Region::China => "in China",
+        Region::India => "in India",
+        Region::Russia => "in Russia",
+        Region::World => "outside China",
     }
 }
 

@@ -11,6 +11,7 @@ const ROW: Rule<'_> = Rule {
     listing: Listing::Block,
     side_effect: "E",
     protocol: None,
+    region: None,
     source: "S",
     licence: "fact",
     list: "t@1",

@@ -5,7 +5,7 @@
 
 use super::address::Prefix;
 use super::table::{Hash, TableError, bucket, filter};
-use super::{Category, Listing, Rule};
+use super::{Category, Listing, Region, Rule};
 use crate::event::Protocol;
 use std::collections::HashMap;
 
@@ -193,7 +193,7 @@ impl Groups {
 }
 
 /// What a rule says apart from its pattern.
-type Sort<'a> = ([&'a str; 5], Category, Listing, Option<Protocol>);
+type Sort<'a> = ([&'a str; 5], Category, Listing, Option<Protocol>, Option<Region>);
 
 #[derive(Default)]
 struct Sorts<'a> {
@@ -204,7 +204,7 @@ struct Sorts<'a> {
 impl<'a> Sorts<'a> {
     fn number(&mut self, rule: &Rule<'a>, texts: &mut Texts<'a>) -> Result<u32, TableError> {
         let parts = [rule.owner, rule.side_effect, rule.source, rule.licence, rule.list];
-        let sort = (parts, rule.category, rule.listing, rule.protocol);
+        let sort = (parts, rule.category, rule.listing, rule.protocol, rule.region);
         if let Some(&number) = self.known.get(&sort) {
             return Ok(number);
         }
@@ -213,7 +213,8 @@ impl<'a> Sorts<'a> {
             self.bytes.extend(short(part.len())?.to_le_bytes());
         }
         let protocol = rule.protocol.map_or(u8::MAX, |p| p as u8);
-        self.bytes.extend([rule.category as u8, rule.listing as u8, protocol, 0]);
+        let region = rule.region.map_or(u8::MAX, |r| r as u8);
+        self.bytes.extend([rule.category as u8, rule.listing as u8, protocol, region]);
         let number = short(self.known.len())?;
         self.known.insert(sort, number);
         Ok(number)

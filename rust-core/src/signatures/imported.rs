@@ -207,6 +207,7 @@ impl Imported {
             listing: self.about.listing,
             side_effect: "",
             protocol: None,
+            region: None,
             source: &self.about.source,
             licence: "not stated",
             list: &self.about.id,

@@ -162,6 +162,7 @@ mod tests {
             listing,
             side_effect: "",
             protocol: None,
+            region: None,
             source: "S",
             licence: "fact",
             list,

@@ -56,6 +56,17 @@ codes!(
     }
 );
 
+codes!(
+    /// Whose phones send there: the vendor's programs choose the server by where a phone is sold.
+    Region {
+        China = "cn",
+        India = "in",
+        Russia = "ru",
+        /// Outside China. Of India and Russia where these have no server of their own.
+        World = "intl",
+    }
+);
+
 /// The host of what somebody typed or pasted: lower case, without scheme, user, port, path and
 /// trailing dot.
 pub fn host_of(input: &str) -> String {
@@ -70,9 +81,18 @@ pub fn host_of(input: &str) -> String {
     host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
 }
 
-/// The columns of a list, in their order.
-pub const COLUMNS: [&str; 8] =
-    ["host", "owner", "category", "default", "side_effect", "protocol", "source", "licence"];
+/// The columns of a list, in their order. A list may do without the last one.
+pub const COLUMNS: [&str; 9] = [
+    "host",
+    "owner",
+    "category",
+    "default",
+    "side_effect",
+    "protocol",
+    "source",
+    "licence",
+    "region",
+];
 
 /// Names that so many share that no list may block them with everything under them; nor a name
 /// above them.
@@ -100,6 +120,8 @@ pub struct Rule<'a> {
     pub side_effect: &'a str,
     /// The format that is sent there.
     pub protocol: Option<Protocol>,
+    /// Whose phones send there, where that is known.
+    pub region: Option<Region>,
     /// Where the row was learned.
     pub source: &'a str,
     /// Licences of the sources; `fact` for what is nobody's text.
@@ -156,10 +178,10 @@ pub fn parse_list<'a>(text: &'a str, file: &str) -> Result<List<'a>, ListError> 
         if let Some(comment) = text.strip_prefix('#') {
             head.comment(&line, comment)?;
         } else if text.is_empty() {
-        } else if !head.columns {
+        } else if head.columns == 0 {
             head.check(&line)?;
         } else {
-            let rule = row(&line)?;
+            let rule = row(&line, head.columns)?;
             if let Some(first) = seen.insert(rule.pattern, number) {
                 return Err(line.wrong(0, format!("a host other than that of line {first}")));
             }
@@ -167,7 +189,7 @@ pub fn parse_list<'a>(text: &'a str, file: &str) -> Result<List<'a>, ListError> 
         }
     }
     let end = Line { file, number: number + 1, text: "" };
-    let id = if head.columns { head.id(&end)? } else { return Err(head.absent(&end)) };
+    let id = if head.columns > 0 { head.id(&end)? } else { return Err(head.absent(&end)) };
     Ok(List { id, rules })
 }
 
@@ -176,12 +198,13 @@ pub fn parse_list<'a>(text: &'a str, file: &str) -> Result<List<'a>, ListError> 
 struct Head<'a> {
     list: Option<&'a str>,
     version: Option<u32>,
-    columns: bool,
+    /// How many there are, once they were named.
+    columns: usize,
 }
 
 impl<'a> Head<'a> {
     fn comment(&mut self, line: &Line<'a, '_>, comment: &'a str) -> Result<(), ListError> {
-        let Some((key, value)) = comment.split_once(':').filter(|_| !self.columns) else {
+        let Some((key, value)) = comment.split_once(':').filter(|_| self.columns == 0) else {
             return Ok(());
         };
         let value = value.trim();
@@ -206,12 +229,14 @@ impl<'a> Head<'a> {
     /// Takes the line that names the columns.
     fn check(&mut self, line: &Line<'a, '_>) -> Result<(), ListError> {
         self.id(line)?;
-        for (cell, name) in line.cells()?.iter().zip(COLUMNS) {
+        let least = COLUMNS.len() - 1;
+        let count = if line.text.split(',').count() > least { COLUMNS.len() } else { least };
+        for (cell, name) in line.cells(count)?.iter().zip(COLUMNS).take(count) {
             if cell.text != name {
                 return Err(line.wrong(cell.at, format!("the column name {name}")));
             }
         }
-        self.columns = true;
+        self.columns = count;
         Ok(())
     }
 
@@ -251,14 +276,16 @@ impl<'a> Line<'a, '_> {
         (part.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize)
     }
 
-    /// The fields. Split here and not by a CSV reader, because those do not tell a field's column.
-    fn cells(&self) -> Result<[Cell<'a>; COLUMNS.len()], ListError> {
+    /// The first `count` fields, the others empty. Split here and not by a CSV reader, because those
+    /// do not tell a field's column.
+    fn cells(&self, count: usize) -> Result<[Cell<'a>; COLUMNS.len()], ListError> {
         let mut cells = [Cell::default(); COLUMNS.len()];
         let mut at = 0;
-        for (index, cell) in cells.iter_mut().enumerate() {
+        let names = COLUMNS.get(..count).unwrap_or(&COLUMNS);
+        for (index, cell) in cells.iter_mut().enumerate().take(count) {
             let (found, end) = self.cell(at)?;
             *cell = found;
-            match (self.text.as_bytes().get(end), COLUMNS.get(index + 1)) {
+            match (self.text.as_bytes().get(end), names.get(index + 1)) {
                 (Some(_), Some(_)) => at = end + 1,
                 (None, None) => {}
                 (Some(_), None) => return Err(self.wrong(end, "the end of the line")),
@@ -292,8 +319,9 @@ impl<'a> Line<'a, '_> {
     }
 }
 
-fn row<'a>(line: &Line<'a, '_>) -> Result<Rule<'a>, ListError> {
-    let [host, owner, category, default, side_effect, protocol, source, licence] = line.cells()?;
+fn row<'a>(line: &Line<'a, '_>, columns: usize) -> Result<Rule<'a>, ListError> {
+    let [host, owner, category, default, side_effect, protocol, source, licence, region] =
+        line.cells(columns)?;
     let filled = |cell: Cell<'a>, what: &str| match cell.text.trim() {
         "" => Err(line.wrong(cell.at, what)),
         text => Ok(text),
@@ -317,6 +345,10 @@ fn row<'a>(line: &Line<'a, '_>) -> Result<Rule<'a>, ListError> {
         protocol: match protocol.text {
             "" => None,
             _ => Some(code(line, protocol, Protocol::ALL)?),
+        },
+        region: match region.text {
+            "" => None,
+            _ => Some(code(line, region, Region::ALL)?),
         },
         source: filled(source, "where this was learned")?,
         licence: filled(licence, "the source's licence, or fact")?,
@@ -388,6 +420,7 @@ mod tests {
             listing: Listing::Block,
             side_effect: "",
             protocol: Some(Protocol::Sensors),
+            region: None,
             source: "a list, of 2020",
             licence: "MIT",
             list: "mine@3",
@@ -396,12 +429,33 @@ mod tests {
     }
 
     #[test]
+    fn a_region_may_be_the_last_column() {
+        let head = HEAD.replace("licence", "licence,region");
+        let rows = "a.example.com,O,ads,block,,,s,l,in\nb.example.com,O,ads,block,,,s,l,\n";
+        let text = format!("{head}{rows}");
+        let list = parse_list(&text, "mine.csv").unwrap();
+        let regions: Vec<_> = list.rules().map(|rule| rule.region).collect();
+        assert_eq!(regions, [Some(Region::India), None]);
+        for (row, column, expected) in [
+            ("a.example.com,O,ads,block,,,s,l,eu", 33, "one of cn, in, ru, intl"),
+            ("a.example.com,O,ads,block,,,s,l", 32, "a comma and the column region"),
+            ("a.example.com,O,ads,block,,,s,l,in,x", 35, "the end of the line"),
+        ] {
+            assert_eq!(refused(&format!("{head}{row}")), (5, column, expected.to_owned()), "{row}");
+        }
+        let other = HEAD.replace("licence", "licence,place");
+        assert_eq!(refused(&other), (4, 65, "the column name region".to_owned()));
+    }
+
+    #[test]
     fn the_example_of_the_docs_is_read() {
         let doc = include_str!("../../../docs/signatures.md");
         let example = doc.split("```csv\n").nth(1).unwrap().split("```").next().unwrap();
         let list = parse_list(example, "docs").unwrap();
         let patterns: Vec<_> = list.rules().map(|rule| rule.pattern).collect();
-        assert_eq!(patterns, [".sa.example.com", "push.example.com"]);
+        assert_eq!(patterns, [".sa.example.com", "push.in.example.com"]);
+        let regions: Vec<_> = list.rules().map(|rule| rule.region).collect();
+        assert_eq!(regions, [None, Some(Region::India)]);
     }
 
     #[test]
@@ -470,6 +524,7 @@ mod tests {
     #[test]
     fn a_head_that_lacks_something_is_refused() {
         let columns = COLUMNS.join(",");
+        let absent = format!("a line with the columns {columns}");
         let cases = [
             (columns.clone(), 1, 1, "`# list: NAME` before the columns"),
             (format!("# list: a\n{columns}"), 2, 1, "`# version: NUMBER` before the columns"),
@@ -477,12 +532,7 @@ mod tests {
             ("# list:\n".into(), 1, 8, "a name of a-z, 0-9 and -"),
             ("# list: a\n# version: -1\n".into(), 2, 12, "a whole number"),
             (HEAD.replace("default", "verdict"), 4, 21, "the column name default"),
-            (
-                "# list: a\n# version: 1\n".into(),
-                3,
-                1,
-                "a line with the columns host,owner,category,default,side_effect,protocol,source,licence",
-            ),
+            ("# list: a\n# version: 1\n".into(), 3, 1, &*absent),
         ];
         for (text, line, column, expected) in cases {
             assert_eq!(refused(&text), (line, column, expected.to_owned()), "{text}");

@@ -16,7 +16,9 @@ pub use foreign::Refusal;
 pub use import::{Choice, Compiled, ImportError, Importer, Report, Sample, Seen};
 pub use imported::{About, Imported, ImportedError};
 pub use layers::HostTable;
-pub use list::{COLUMNS, Category, List, ListError, Listing, Rule, SHARED, host_of, parse_list};
+pub use list::{
+    COLUMNS, Category, List, ListError, Listing, Region, Rule, SHARED, host_of, parse_list,
+};
 pub(crate) use list::{HOST, is_pattern};
 pub use table::{RuleId, TableError};
 
@@ -82,6 +84,30 @@ mod tests {
             assert!(effect, "{} is spared without a reason", rule.pattern);
             let never = rule.listing == Listing::Never;
             assert_eq!(rule.list.starts_with("never-block@"), never, "{}", rule.pattern);
+        }
+    }
+
+    #[test]
+    fn a_host_whose_name_tells_a_region_is_of_that_region() {
+        let table = HostTable::builtin();
+        for rule in table.rules() {
+            let told = rule.pattern.split('.').find_map(|label| match label {
+                "india" => Some(Region::India),
+                "rus" => Some(Region::Russia),
+                "intl" | "global" => Some(Region::World),
+                _ => None,
+            });
+            assert!(told.is_none() || rule.region == told, "{} {told:?}", rule.pattern);
+        }
+        for (host, region) in [
+            ("tracking.miui.com", Some(Region::China)),
+            ("data.mistat.xiaomi.com", Some(Region::China)),
+            ("data.mistat.india.xiaomi.com", Some(Region::India)),
+            ("new.tracking.rus.miui.com", Some(Region::Russia)),
+            ("sa.api.intl.miui.com", Some(Region::World)),
+            ("stat.xiaomi.com", None),
+        ] {
+            assert_eq!(table.rule(table.lookup(host).unwrap()).region, region, "{host}");
         }
     }
 

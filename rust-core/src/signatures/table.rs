@@ -11,7 +11,7 @@
 //! | head | seed u64; u32 each: rules, never-rules, buckets, sorts, runs, prefixes |
 //! | buckets | offset u32 of the bucket's entries, 0 if none; filter u32: two bits per entry, from its hash |
 //! | rules | offset u32 of the entry, number u32 of the sort |
-//! | sorts | what rules share: owner, side effect, source, licence, list as offset and length; category, listing, protocol |
+//! | sorts | what rules share: owner, side effect, source, licence, list as offset and length; category, listing, protocol, region |
 //! | runs | of prefixes of one length, the longest first: length u32, count u32 |
 //! | prefixes | by run, then by bits: bits u128, rule u32 |
 //! | texts | per bucket a count u8 and entries (rule u32, length u8, pattern); the sorts' texts |
@@ -22,7 +22,7 @@
 //! each length that occurs.
 
 use super::address::{bits, mask};
-use super::{Category, Listing, Rule, list::HOST};
+use super::{Category, Listing, Region, Rule, list::HOST};
 use crate::event::Protocol;
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -210,6 +210,7 @@ impl RuleTable {
                 category: *Category::ALL.get(code(0)?)?,
                 listing: *Listing::ALL.get(code(1)?)?,
                 protocol: Protocol::ALL.get(code(2)?).copied(),
+                region: Region::ALL.get(code(3)?).copied(),
             })
         };
         let known = (number < self.rules).then(read).flatten();
@@ -220,6 +221,7 @@ impl RuleTable {
             listing: Listing::Allow,
             side_effect: "",
             protocol: None,
+            region: None,
             source: "",
             licence: "",
             list: "",
@@ -363,6 +365,7 @@ mod tests {
             listing,
             side_effect: "E",
             protocol: Some(Protocol::Ut),
+            region: Some(Region::India),
             source: "S",
             licence: "L",
             list: "t@1",
@@ -441,6 +444,7 @@ mod tests {
         let mut given = vec![rule("a.example.com", Listing::Block)];
         given.push(Rule {
             protocol: None,
+            region: None,
             side_effect: "",
             ..rule(".b.example.com", Listing::Allow)
         });
