@@ -231,6 +231,14 @@ pub const IPV6_HEADERS: usize = 8;
 pub const TCP_WINDOW: u32 = 1 << 30;
 /// Bytes of one captured connection that wait for a missing segment.
 pub const REPLAY_STREAM: usize = 256 * 1024;
+/// Packets of a capture whose fragments wait for others.
+pub const FRAGMENTED: usize = 256;
+/// Bytes of such fragments, those of a datagram of the largest size sixteen times.
+pub const FRAGMENTED_BYTES: usize = 1024 * 1024;
+/// How long they wait, milliseconds (RFC 8200 §4.5).
+pub const FRAGMENTED_MS: u64 = 60_000;
+/// What a fragment counts beside its bytes, so that small ones are bounded too.
+pub const FRAGMENT: usize = 64;
 /// What a waiting segment counts beside its bytes, so that small ones are bounded too.
 pub const REPLAY_SEGMENT: usize = 64;
 /// Bytes of heads, bodies and waiting segments that all captured flows hold together.

@@ -159,7 +159,7 @@ fn ended(
         return Err(Failure::with_code(2, told(file, &CaptureError::LinkType(link))));
     }
     let events = stored.map_or(printed, |stored| stored.events);
-    if shows_progress() || counts.cut + counts.foreign > 0 {
+    if shows_progress() || counts.cut + counts.foreign + counts.unjoined > 0 {
         anstream::eprintln!("{}", summary(counts, events));
     }
     Ok(ExitCode::SUCCESS)
@@ -184,7 +184,8 @@ fn summary(counts: &Counts, events: u64) -> String {
     let mut text = format!("{packets}, {flows}, {}", words::count(events, "event"));
     for (count, why) in [
         (counts.cut, "captured without their end"),
-        (counts.passed_over, "neither TCP nor UDP, or in fragments"),
+        (counts.passed_over, "neither TCP nor UDP"),
+        (counts.unjoined, "in fragments that make no packet"),
         (counts.foreign, "of a link type that is not read"),
     ] {
         if count > 0 {

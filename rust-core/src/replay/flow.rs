@@ -1,6 +1,8 @@
 //! One captured flow: what it told of its host, what the rules say of it, and the requests in it.
 //! Goes by the engine's own sniffers, so that a capture says what a live flow would have said.
 
+use super::DNS;
+use super::answers::Answers;
 use super::packet::Segment;
 use super::stream::{Piece, Sent, Stream};
 use crate::dns::{DomainName, Response, addresses, aliases};
@@ -143,6 +145,8 @@ pub(super) struct Flow {
     ended: bool,
     phase: Phase,
     facts: Option<Arc<FlowFacts>>,
+    /// What the server says, where it is a resolver.
+    answers: Option<Answers>,
 }
 
 impl Flow {
@@ -161,6 +165,7 @@ impl Flow {
             ended: false,
             phase,
             facts: None,
+            answers: None,
         }
     }
 
@@ -171,8 +176,18 @@ impl Flow {
         now_ms: i64,
         first: Option<u32>,
     ) -> Self {
+        if tuple.dst.port() == DNS {
+            // Nothing is told of it, as of questions over UDP.
+            let answers = Some(Answers::default());
+            return Self { first, answers, ..Self::new(id, tuple, now_ms, Phase::Over) };
+        }
         let phase = Phase::Gate(Gate::new(Now::default()), Vec::new());
         Self { first, ..Self::new(id, tuple, now_ms, phase) }
+    }
+
+    /// Where what a resolver says is to be read.
+    pub(super) fn answers(&mut self) -> Option<&mut Answers> {
+        self.answers.as_mut()
     }
 
     pub(super) fn datagrams(id: FlowId, tuple: FiveTuple, now_ms: i64) -> Self {
@@ -205,7 +220,8 @@ impl Flow {
             Phase::Watched(inspect) | Phase::Lost(inspect) => inspect.held(),
             Phase::Unseen | Phase::Over => 0,
         };
-        phase + self.stream.as_ref().map_or(0, Stream::held)
+        let answers = self.answers.as_ref().map_or(0, Answers::held);
+        phase + answers + self.stream.as_ref().map_or(0, Stream::held)
     }
 
     /// A segment of the client.
@@ -380,6 +396,7 @@ impl Flow {
             finish(inspect, (self.id, self.seen_ms), out);
         }
         self.phase = Phase::Over;
+        self.answers = None;
         let Some(facts) = self.facts.take() else { return };
         let (up, down) = (self.up.bytes, self.down.bytes);
         match facts.verdict {

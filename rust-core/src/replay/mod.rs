@@ -4,10 +4,14 @@
 //! engine does. Never answers a packet: what a captured app received came from its real server.
 //! The same capture gives the same records.
 
+mod answers;
 mod capture;
 #[cfg(test)]
 mod damaged;
 mod flow;
+mod fragments;
+#[cfg(test)]
+mod joined;
 mod link;
 mod packet;
 mod stream;
@@ -23,7 +27,8 @@ use crate::flow::{Table, Token};
 use crate::limits::{FLOWS, REPLAY_HELD, UDP_IDLE};
 use crate::wire::FiveTuple;
 use flow::{Flow, Judge, Out};
-use packet::{Packet, Payload, Segment, Skip};
+use fragments::Fragments;
+use packet::{Fragment, Packet, Payload, Segment, Skip};
 
 const DNS: u16 = 53;
 
@@ -34,8 +39,10 @@ pub struct Counts {
     pub packets: u64,
     /// Of a link type that is not read.
     pub foreign: u64,
-    /// Not IP, fragments, and other protocols than TCP and UDP.
+    /// Not IP, and other protocols than TCP and UDP.
     pub passed_over: u64,
+    /// Packets that came in fragments of which some are missing, late or contradict each other.
+    pub unjoined: u64,
     /// Captured without their end.
     pub cut: u64,
     /// Connections, and flows of datagrams.
@@ -48,6 +55,7 @@ pub struct Counts {
 pub struct Replay {
     judge: Judge,
     flows: Table<Flow>,
+    fragments: Fragments,
     /// Bytes that all flows hold.
     held: usize,
     counts: Counts,
@@ -59,6 +67,7 @@ impl Replay {
         Self {
             judge: Judge::new(rules),
             flows: Table::default(),
+            fragments: Fragments::default(),
             held: 0,
             counts: Counts::default(),
         }
@@ -66,7 +75,7 @@ impl Replay {
 
     /// What was counted so far.
     pub fn counts(&self) -> Counts {
-        self.counts
+        Counts { unjoined: self.fragments.given_up(), ..self.counts }
     }
 
     /// Bytes of streams that are held now, at most [`REPLAY_HELD`] and what one flow holds.
@@ -91,6 +100,7 @@ impl Replay {
             flow.close(&self.judge, out);
         }
         self.held = 0;
+        self.fragments.end();
     }
 
     fn packet(&mut self, captured: &Captured<'_>, out: Out<'_>) {
@@ -100,20 +110,48 @@ impl Replay {
             self.counts.foreign_link.get_or_insert(captured.link);
             return;
         }
-        let parsed = link::ip(captured.link, captured.bytes).ok_or(Skip::Other);
-        let packet = match parsed.and_then(Packet::parse) {
-            Ok(packet) => packet,
-            Err(Skip::Cut) => return self.counts.cut += 1,
-            Err(Skip::Other) => return self.counts.passed_over += 1,
+        let Some(bytes) = link::ip(captured.link, captured.bytes) else {
+            return self.skip(Skip::Other);
         };
+        match Packet::parse(bytes) {
+            Ok(packet) => self.whole(captured, &packet, out),
+            Err(Skip::Fragment) => self.fragment(captured, bytes, out),
+            Err(skip) => self.skip(skip),
+        }
+    }
+
+    fn skip(&mut self, why: Skip) {
+        match why {
+            Skip::Cut => self.counts.cut += 1,
+            Skip::Other | Skip::Fragment => self.counts.passed_over += 1,
+        }
+    }
+
+    /// A part of a packet; with the last one that was missing the packet is taken.
+    fn fragment(&mut self, captured: &Captured<'_>, bytes: &[u8], out: Out<'_>) {
+        let fragment = match Fragment::parse(bytes) {
+            Ok(fragment) => fragment,
+            Err(skip) => return self.skip(skip),
+        };
+        let now_ms = captured.time_us.div_euclid(1000);
+        let Some(joined) = self.fragments.put(now_ms, &fragment) else { return };
+        match Packet::parse(&joined) {
+            Ok(packet) => {
+                self.whole(captured, &Packet { behind: fragment.behind, ..packet }, out);
+            }
+            Err(skip) => self.skip(skip),
+        }
+    }
+
+    fn whole(&mut self, captured: &Captured<'_>, packet: &Packet<'_>, out: Out<'_>) {
         self.counts.cut += u64::from(packet.cut);
         let app = match link::uid(packet.behind) {
             None => link::app_in(captured.comment),
             uid => App { uid, ..App::default() },
         };
         let now_ms = captured.time_us.div_euclid(1000);
-        match packet.payload {
-            Payload::Tcp(segment) => self.segment(packet.tuple, now_ms, app, &segment, out),
+        match &packet.payload {
+            Payload::Tcp(segment) => self.segment(packet.tuple, now_ms, app, segment, out),
             Payload::Udp(data) => self.datagram(packet.tuple, now_ms, app, data, out),
         }
     }
@@ -161,6 +199,9 @@ impl Replay {
         if up {
             flow.client_said(&self.judge, segment, out);
         } else {
+            if let Some(answers) = flow.answers() {
+                answers.put(segment, &mut |message| self.judge.learn(now_ms, message));
+            }
             flow.server_said(&self.judge, segment, out);
         }
         self.used(token, before, out);

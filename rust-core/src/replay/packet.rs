@@ -65,7 +65,9 @@ impl Segment<'_> {
 pub(super) enum Skip {
     /// Its headers are not all there.
     Cut,
-    /// Not TCP or UDP from one host to one host, a fragment, or no IP packet.
+    /// A part of a packet, to be read by [`Fragment::parse`].
+    Fragment,
+    /// Not TCP or UDP from one host to one host, or no IP packet.
     Other,
 }
 
@@ -75,15 +77,12 @@ const UDP: u8 = 17;
 impl<'a> Packet<'a> {
     /// Reads from the IP header on.
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, Skip> {
-        let head = match bytes.first().map(|byte| byte >> 4) {
-            Some(4) => Head::v4(bytes),
-            Some(6) => Head::v6(bytes),
-            Some(_) => Err(Skip::Other),
-            None => Err(Skip::Cut),
-        }?;
-        let Head { src, dst, proto, at, len } = head;
+        let Head { src, dst, proto, at, len, part } = Head::of(bytes)?;
         if dst.is_multicast() || src.is_multicast() || dst == IpAddr::from(Ipv4Addr::BROADCAST) {
             return Err(Skip::Other);
+        }
+        if part.is_some() {
+            return Err(Skip::Fragment);
         }
         let (whole, behind) = bytes.split_at(len.min(bytes.len()));
         let inner = whole.get(at..).ok_or(Skip::Cut)?;
@@ -100,6 +99,65 @@ impl<'a> Packet<'a> {
     }
 }
 
+/// A part of an IP packet.
+#[derive(Debug)]
+pub(super) struct Fragment<'a> {
+    pub(super) place: Place,
+    /// From the IP header on.
+    bytes: &'a [u8],
+    pub(super) data: &'a [u8],
+    /// What stands behind it in the frame.
+    pub(super) behind: &'a [u8],
+}
+
+/// Of which packet a fragment is, and where it stands in that one's data.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) src: IpAddr,
+    pub(super) dst: IpAddr,
+    /// 0 for IPv6, whose fragments do not differ by protocol (RFC 8200 §4.5).
+    pub(super) proto: u8,
+    pub(super) id: u32,
+    pub(super) offset: usize,
+    /// Whether others follow behind it.
+    pub(super) more: bool,
+}
+
+impl<'a> Fragment<'a> {
+    /// Reads from the IP header on. One that the capture has not whole is [`Skip::Cut`].
+    pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, Skip> {
+        let Head { src, dst, proto, at, len, part } = Head::of(bytes)?;
+        let Part { id, offset, more } = part.ok_or(Skip::Other)?;
+        let data = bytes.get(at..len).ok_or(Skip::Cut)?;
+        // Places count in eight bytes (RFC 791 §3.1).
+        if data.is_empty() || more && data.len() % 8 != 0 {
+            return Err(Skip::Other);
+        }
+        let proto = if src.is_ipv4() { proto } else { 0 };
+        let place = Place { src, dst, proto, id, offset, more };
+        Ok(Self { place, bytes, data, behind: bytes.get(len..).unwrap_or_default() })
+    }
+
+    /// The header of the whole packet, but for its length. Extension headers before the one of
+    /// fragments tell nothing that is read here, and are left out.
+    pub(super) fn head(&self) -> Vec<u8> {
+        let size = self.bytes.len() - self.data.len() - self.behind.len();
+        let before = self.bytes.get(..size).unwrap_or_default();
+        if self.place.src.is_ipv4() {
+            let mut head = before.to_vec();
+            head.iter_mut().skip(6).take(2).for_each(|byte| *byte = 0);
+            return head;
+        }
+        let next = size.checked_sub(FRAGMENT_HEADER).and_then(|at| before.get(at)).copied();
+        let mut head = before.get(..IPV6_HEADER).unwrap_or_default().to_vec();
+        head.iter_mut().skip(6).take(1).for_each(|byte| *byte = next.unwrap_or_default());
+        head
+    }
+}
+
+const IPV6_HEADER: usize = 40;
+const FRAGMENT_HEADER: usize = 8;
+
 /// What an IP header says: where its payload stands and the packet ends.
 struct Head {
     src: IpAddr,
@@ -107,9 +165,26 @@ struct Head {
     proto: u8,
     at: usize,
     len: usize,
+    part: Option<Part>,
+}
+
+/// What it says of a fragment.
+struct Part {
+    id: u32,
+    offset: usize,
+    more: bool,
 }
 
 impl Head {
+    fn of(bytes: &[u8]) -> Result<Self, Skip> {
+        match bytes.first().map(|byte| byte >> 4) {
+            Some(4) => Self::v4(bytes),
+            Some(6) => Self::v6(bytes),
+            Some(_) => Err(Skip::Other),
+            None => Err(Skip::Cut),
+        }
+    }
+
     /// RFC 791 §3.1.
     fn v4(bytes: &[u8]) -> Result<Self, Skip> {
         let head = bytes.first_chunk::<20>().ok_or(Skip::Cut)?;
@@ -118,30 +193,50 @@ impl Head {
             0 => bytes.len(),
             len => usize::from(len),
         };
-        let fragment = u16::from_be_bytes([head[6], head[7]]) & 0x3fff != 0;
-        if at < head.len() || len < at || fragment {
+        if at < head.len() || len < at {
             return Err(Skip::Other);
         }
+        let place = u16::from_be_bytes([head[6], head[7]]);
+        let part = (place & 0x3fff != 0).then(|| Part {
+            id: u16::from_be_bytes([head[4], head[5]]).into(),
+            offset: usize::from(place & 0x1fff) * 8,
+            more: place & 0x2000 != 0,
+        });
         let addr = |at: usize| Ipv4Addr::new(head[at], head[at + 1], head[at + 2], head[at + 3]);
-        Ok(Self { src: addr(12).into(), dst: addr(16).into(), proto: head[9], at, len })
+        Ok(Self { src: addr(12).into(), dst: addr(16).into(), proto: head[9], at, len, part })
     }
 
     /// RFC 8200 §3, and the extension headers that may stand before TCP and UDP (§4).
     fn v6(bytes: &[u8]) -> Result<Self, Skip> {
         const HOP_BY_HOP: u8 = 0;
         const ROUTING: u8 = 43;
+        const FRAGMENT: u8 = 44;
         const AUTHENTICATION: u8 = 51;
         const DESTINATION: u8 = 60;
-        let head = bytes.first_chunk::<40>().ok_or(Skip::Cut)?;
+        let head = bytes.first_chunk::<IPV6_HEADER>().ok_or(Skip::Cut)?;
         let len = match u16::from_be_bytes([head[4], head[5]]) {
             0 => bytes.len(),
             len => head.len() + usize::from(len),
         };
-        let (mut proto, mut at) = (head[6], head.len());
+        let (mut proto, mut at, mut part) = (head[6], head.len(), None);
         for _ in 0..IPV6_HEADERS {
             let unit = match proto {
                 HOP_BY_HOP | ROUTING | DESTINATION => 8,
                 AUTHENTICATION => 4,
+                FRAGMENT => {
+                    let header = bytes.get(at..).and_then(|b| b.first_chunk::<FRAGMENT_HEADER>());
+                    let &[next, _, a, b, id @ ..] = header.ok_or(Skip::Cut)?;
+                    let place = u16::from_be_bytes([a, b]);
+                    at += FRAGMENT_HEADER;
+                    proto = next;
+                    if place & 0xfff9 == 0 {
+                        // All of a packet after all (RFC 6946).
+                        continue;
+                    }
+                    let (offset, more) = (usize::from(place & 0xfff8), place & 1 != 0);
+                    part = Some(Part { id: u32::from_be_bytes(id), offset, more });
+                    break;
+                }
                 _ => break,
             };
             let Some(&[next, size]) = bytes.get(at..at + 2) else { return Err(Skip::Cut) };
@@ -156,7 +251,7 @@ impl Head {
             let bytes = head.get(at..at + 16).and_then(|b| <[u8; 16]>::try_from(b).ok());
             IpAddr::from(Ipv6Addr::from(bytes.unwrap_or_default()))
         };
-        Ok(Self { src: addr(8), dst: addr(24), proto, at, len })
+        Ok(Self { src: addr(8), dst: addr(24), proto, at, len, part })
     }
 }
 
@@ -259,7 +354,12 @@ mod tests {
             assert!(!matches!(Packet::parse(&bytes[..end]), Ok(Packet { cut: false, .. })));
         }
         bytes[6] = 44;
-        assert_eq!(Packet::parse(&bytes).unwrap_err(), Skip::Other, "a fragment");
+        assert!(Packet::parse(&bytes).is_ok(), "one fragment that is all of a packet");
+        bytes[43] = 1;
+        assert_eq!(Packet::parse(&bytes).unwrap_err(), Skip::Fragment);
+        for end in 0..bytes.len() {
+            assert_eq!(Fragment::parse(&bytes[..end]).unwrap_err(), Skip::Cut);
+        }
     }
 
     #[test]
@@ -270,8 +370,8 @@ mod tests {
             Packet::parse(&bytes).map(|_| ()).unwrap_err()
         };
         assert_eq!(with(|b| b[0] = 0x35), Skip::Other);
-        assert_eq!(with(|b| b[6] = 0x20), Skip::Other, "a fragment");
-        assert_eq!(with(|b| b[7] = 1), Skip::Other, "a later fragment");
+        assert_eq!(with(|b| b[6] = 0x20), Skip::Fragment);
+        assert_eq!(with(|b| b[7] = 1), Skip::Fragment);
         assert_eq!(with(|b| b[9] = 1), Skip::Other, "ICMP");
         assert_eq!(with(|b| b[16] = 224), Skip::Other);
         assert_eq!(with(|b| b[16..20].fill(255)), Skip::Other);
