@@ -5,9 +5,9 @@
 
 use crate::limits;
 use crate::signatures::{Choice, Compiled, HostTable, ImportError, Imported, ImportedError};
-use crate::signatures::{Importer, Report};
+use crate::signatures::{HEAD, Importer, Report};
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -116,7 +116,10 @@ pub fn keep(compiled: &Compiled, folder: &Path, choice: &Choice) -> Result<(), L
 
 fn write(path: &Path, compiled: &Compiled) -> io::Result<()> {
     let mut out = BufWriter::with_capacity(64 * 1024, File::create(path)?);
-    compiled.write(&mut |piece: &[u8]| out.write_all(piece))?;
+    out.write_all(&[0; HEAD])?;
+    let head = compiled.write(&mut |piece: &[u8]| out.write_all(piece))?;
+    out.seek(SeekFrom::Start(0))?;
+    out.write_all(&head)?;
     out.flush()?;
     out.get_ref().sync_all()
 }

@@ -25,7 +25,8 @@ use sha2::{Digest, Sha256};
 pub(super) const SEED: u64 = 0x6d75_7a7a_6c65_0001;
 pub(super) const MAGIC: &[u8; 7] = b"MUZLIST";
 pub(super) const VERSION: u8 = 1;
-pub(super) const HEAD: usize = 8 + 32;
+/// Bytes before what the hash is of.
+pub(crate) const HEAD: usize = 8 + 32;
 pub(super) const SIZES: usize = 12;
 pub(super) const BUCKET: usize = 8;
 /// Fewest and most bits of a bucket's number.
@@ -222,12 +223,6 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 /// The hash of a name.
 pub(super) fn hash(name: &[u8]) -> u64 {
     Hash::of(SEED, name)
-}
-
-/// The bits that an entry sets in its bucket's filter.
-pub(super) fn filter_of(entry: &[u8]) -> u32 {
-    let pattern = entry.strip_prefix(b"@").unwrap_or(entry);
-    filter(hash(pattern.strip_prefix(b".").unwrap_or(pattern)))
 }
 
 #[cfg(test)]

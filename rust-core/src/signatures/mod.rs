@@ -10,10 +10,12 @@ mod import;
 mod imported;
 mod layers;
 mod list;
+mod packed;
 mod table;
 
 pub use foreign::Refusal;
 pub use import::{Choice, Compiled, ImportError, Importer, Report, Sample, Seen};
+pub(crate) use imported::HEAD;
 pub use imported::{About, Imported, ImportedError};
 pub use layers::HostTable;
 pub use list::{
