@@ -8,6 +8,7 @@ import android.provider.Settings
 import app.muzzle.Graph
 import app.muzzle.R
 import app.muzzle.core.Core
+import app.muzzle.service.Trouble
 import app.muzzle.service.connectivity
 import app.muzzle.service.privateDnsName
 import java.text.DateFormat
@@ -54,8 +55,19 @@ fun gapsOf(
         Attention(
             "gap-${gap.start}",
             context.getString(R.string.attention_gap),
-            context.getString(R.string.attention_gap_text, format.format(Date(gap.start)), end),
+            context.getString(R.string.attention_gap_text, format.format(Date(gap.start)), end, GAPS.word(context, gap.reason)),
+            gapFix(context, gap.reason),
         )
+    }
+
+private fun gapFix(
+    context: Context,
+    reason: String,
+): Intent? =
+    when (reason) {
+        "killed", "boot" -> Intent(context, KeepAliveActivity::class.java)
+        Trouble.REVOKED.reason, Trouble.OTHER_ALWAYS_ON.reason -> Intent(Settings.ACTION_VPN_SETTINGS)
+        else -> null
     }
 
 private fun privateDns(context: Context): Attention? {

@@ -251,7 +251,8 @@ class EventFeed(
 
         override fun fill(view: View) {
             view.find<TextView>(R.id.gap_title).setText(R.string.attention_gap)
-            view.find<TextView>(R.id.gap_text).text = screen.times.span(gap.start, gap.end)
+            val span = screen.times.span(gap.start, gap.end)
+            view.find<TextView>(R.id.gap_text).text = listOf(span, GAPS.word(screen, gap.reason)).joinToString(" · ")
         }
     }
 

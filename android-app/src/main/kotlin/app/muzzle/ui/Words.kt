@@ -80,6 +80,20 @@ fun warningWords(
     }
 }
 
+/** Why there was no protection, by the codes of [Trouble] and of what the app finds as it starts. */
+val GAPS =
+    mapOf(
+        "boot" to R.string.gap_boot,
+        "updated" to R.string.gap_updated,
+        "killed" to R.string.gap_killed,
+        Trouble.NOT_GRANTED.reason to R.string.gap_not_granted,
+        Trouble.REVOKED.reason to R.string.gap_revoked,
+        Trouble.OTHER_ALWAYS_ON.reason to R.string.gap_other_always_on,
+        Trouble.NO_TUN.reason to R.string.gap_no_tun,
+        Trouble.NO_STORE.reason to R.string.gap_no_store,
+        Trouble.CORE_ENDED.reason to R.string.gap_core_ended,
+    )
+
 data class ErrorWords(
     val title: String,
     val advice: String,

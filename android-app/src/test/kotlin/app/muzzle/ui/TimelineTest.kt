@@ -27,7 +27,7 @@ class TimelineTest : ScreenTest() {
         assertShows(main, "https://", "passed, readable")
         scrollTo(main, "Yesterday")
         scrollTo(main, "Protection did not run")
-        assertShows(main, "From 2:00")
+        assertShows(main, "From 2:00", "The system had ended Muzzle.")
     }
 
     @Test
