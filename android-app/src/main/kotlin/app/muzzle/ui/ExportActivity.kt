@@ -152,7 +152,7 @@ class ExportActivity : ScreenActivity() {
     private fun name() = "muzzle-${LocalDate.now(graph.clock)}.${format.code}"
 
     private fun chooseDocument() =
-        startActivityForResult(
+        askForDocument(
             Intent(Intent.ACTION_CREATE_DOCUMENT)
                 .addCategory(Intent.CATEGORY_OPENABLE)
                 .setType(format.type)

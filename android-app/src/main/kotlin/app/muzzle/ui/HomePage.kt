@@ -1,5 +1,7 @@
 package app.muzzle.ui
 
+import android.content.Intent
+import android.provider.Settings
 import android.view.View
 import android.view.ViewGroup
 import android.widget.Button
@@ -162,6 +164,7 @@ class HomePage(
         if (kinds.isEmpty()) {
             val nothing = TextView(main)
             nothing.setTextAppearance(R.style.Text_Small)
+            nothing.textAlignment = View.TEXT_ALIGNMENT_VIEW_START
             nothing.setText(R.string.nothing_yet)
             list.addView(nothing)
         }
@@ -186,7 +189,8 @@ class HomePage(
                 main.load({ graph.settings.update { it.copy(dismissed = it.dismissed + item.code) } }) { list.removeView(card) }
             }
             val fix = card.find<Button>(R.id.attention_fix)
-            if (item.fix == null) fix.visibility = View.GONE else fix.setOnClickListener { main.startActivity(item.fix) }
+            fix.shown(item.fix != null)
+            fix.setOnClickListener { main.leadTo(listOfNotNull(item.fix, Intent(Settings.ACTION_SETTINGS))) }
             list.addView(card)
         }
     }

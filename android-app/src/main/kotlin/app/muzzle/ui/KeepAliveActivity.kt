@@ -1,9 +1,6 @@
 package app.muzzle.ui
 
-import android.content.ActivityNotFoundException
-import android.content.Intent
 import android.os.Bundle
-import android.widget.Toast
 import app.muzzle.R
 import app.muzzle.graph
 import app.muzzle.service.KeepAlive
@@ -49,7 +46,7 @@ class KeepAliveActivity : ScreenActivity() {
         val line = status(getString(words(state, said)))
         line.setCompoundDrawablesRelativeWithIntrinsicBounds(icon, 0, 0, 0)
         line.compoundDrawablePadding = resources.getDimensionPixelSize(R.dimen.edge) / 2
-        button(R.string.step_open) { open(step) }
+        button(R.string.step_open) { leadTo(keepAlive.pages(step)) }
         if (state == KeepState.UNKNOWN && !said) button(R.string.step_did) { say(step) }
     }
 
@@ -66,21 +63,4 @@ class KeepAliveActivity : ScreenActivity() {
     private fun say(step: KeepStep) {
         load({ graph.settings.update { it.copy(dismissed = it.dismissed + step.code) } }) { reload() }
     }
-
-    private fun open(step: KeepStep) {
-        if (keepAlive.pages(step).none(::opens)) {
-            Toast.makeText(this, R.string.step_no_screen, Toast.LENGTH_LONG).show()
-        }
-    }
-
-    /** MIUI guards some of its pages, and other phones lack them. */
-    private fun opens(page: Intent): Boolean =
-        try {
-            startActivity(page)
-            true
-        } catch (_: ActivityNotFoundException) {
-            false
-        } catch (_: SecurityException) {
-            false
-        }
 }

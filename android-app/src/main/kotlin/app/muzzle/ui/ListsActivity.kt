@@ -176,7 +176,7 @@ class ListsActivity : ScreenActivity() {
     ) = change(getString(R.string.app_set, title, getString(if (on) R.string.lists_on else R.string.setting_off)), ::reload, change)
 
     private fun choose() =
-        startActivityForResult(Intent(Intent.ACTION_OPEN_DOCUMENT).addCategory(Intent.CATEGORY_OPENABLE).setType("*/*"), CHOOSE)
+        askForDocument(Intent(Intent.ACTION_OPEN_DOCUMENT).addCategory(Intent.CATEGORY_OPENABLE).setType("*/*"), CHOOSE)
 
     override fun onActivityResult(
         requestCode: Int,

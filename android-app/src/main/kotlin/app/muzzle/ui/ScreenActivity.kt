@@ -1,6 +1,7 @@
 package app.muzzle.ui
 
 import android.app.Activity
+import android.content.ActivityNotFoundException
 import android.content.Context
 import android.content.Intent
 import android.content.res.Configuration
@@ -12,6 +13,7 @@ import android.widget.Button
 import android.widget.FrameLayout
 import android.widget.ScrollView
 import android.widget.TextView
+import android.widget.Toast
 import android.widget.Toolbar
 import app.muzzle.R
 import app.muzzle.core.Warning
@@ -195,6 +197,31 @@ abstract class ScreenActivity : Activity() {
 
     private fun showWarnings(bar: View) =
         bar.find<TextView>(R.id.undo_warning).line(warnings.joinToString(" ") { warningWords(this, it, faces::label) })
+
+    /** Opens a page of the system's, or the best after it. Phones lack some and guard others: that is said. */
+    fun leadTo(pages: List<Intent>) {
+        if (pages.none { opens { startActivity(it) } }) say(R.string.step_no_screen)
+    }
+
+    /** Has the owner choose a document. */
+    protected fun askForDocument(
+        what: Intent,
+        request: Int,
+    ) {
+        if (!opens { startActivityForResult(what, request) }) say(R.string.no_files_app)
+    }
+
+    private fun opens(start: () -> Unit): Boolean =
+        try {
+            start()
+            true
+        } catch (_: ActivityNotFoundException) {
+            false
+        } catch (_: SecurityException) {
+            false
+        }
+
+    private fun say(words: Int) = Toast.makeText(this, words, Toast.LENGTH_LONG).show()
 
     /** Changes the settings in the background, then says what was done and offers to take it back. */
     fun change(

@@ -180,8 +180,8 @@ class SettingsActivity : ScreenActivity() {
         heading(R.string.backup)
         card {
             small(getString(R.string.backup_text))
-            button(R.string.backup_save) { startActivityForResult(document(Intent.ACTION_CREATE_DOCUMENT), SAVE) }
-            button(R.string.backup_restore) { startActivityForResult(document(Intent.ACTION_OPEN_DOCUMENT), RESTORE) }
+            button(R.string.backup_save) { askForDocument(document(Intent.ACTION_CREATE_DOCUMENT), SAVE) }
+            button(R.string.backup_restore) { askForDocument(document(Intent.ACTION_OPEN_DOCUMENT), RESTORE) }
         }
     }
 
