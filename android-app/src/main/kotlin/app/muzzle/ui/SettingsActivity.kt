@@ -206,7 +206,25 @@ class SettingsActivity : ScreenActivity() {
         load({ graph.settings.update(change) }) { then() }
     }
 
+    /** Asks first where something goes by it. */
     private fun keepLog(change: (OwnerSettings) -> OwnerSettings) {
+        if (!now.keepsMoreThan(change(now))) return keepLogNow(change)
+        AlertDialog
+            .Builder(this)
+            .setTitle(R.string.keep_log)
+            .setMessage(R.string.keep_less)
+            .setNegativeButton(R.string.cancel) { _, _ -> reload() }
+            .setOnCancelListener { reload() }
+            .setPositiveButton(R.string.ok) { _, _ -> keepLogNow(change) }
+            .show()
+    }
+
+    private fun OwnerSettings.keepsMoreThan(other: OwnerSettings): Boolean {
+        fun days(of: OwnerSettings) = if (of.retentionDays == 0) Int.MAX_VALUE else of.retentionDays
+        return days(this) > days(other) || maxBytes > other.maxBytes
+    }
+
+    private fun keepLogNow(change: (OwnerSettings) -> OwnerSettings) {
         load({
             val changed = graph.settings.update(change)
             graph.core.keep(changed.retentionDays, changed.maxBytes)

@@ -1,8 +1,10 @@
 package app.muzzle.ui
 
 import android.app.Activity
+import android.app.AlertDialog
 import android.content.Intent
 import android.net.Uri
+import android.widget.RadioButton
 import app.muzzle.R
 import app.muzzle.core.ExportRequest
 import app.muzzle.core.Filter
@@ -22,9 +24,10 @@ import org.junit.Assert.assertNull
 import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
 import org.junit.Test
-import org.robolectric.Robolectric
+import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.shadows.ShadowAlertDialog
+import org.robolectric.shadows.ShadowToast
 import java.io.ByteArrayInputStream
 import java.io.File
 import java.io.FileNotFoundException
@@ -77,10 +80,48 @@ class ToolsTest : ScreenTest() {
         tap(screen, "Wipe the log")
         val asks = ShadowAlertDialog.getLatestAlertDialog()
         assertTrue("nothing was wiped before the answer", graph.core.store().events > 0)
-        asks.getButton(android.app.AlertDialog.BUTTON_POSITIVE).performClick()
+        asks.getButton(AlertDialog.BUTTON_POSITIVE).performClick()
         settle()
         assertEquals(0, graph.core.store().events)
         assertTrue(graph.core.events(Filter()).isEmpty())
+    }
+
+    @Test
+    fun keepingLessOfTheLogAsksFirst() {
+        val screen = open<SettingsActivity>().get()
+        for (answer in listOf(AlertDialog.BUTTON_NEGATIVE, AlertDialog.BUTTON_POSITIVE)) {
+            val before = graph.settings.now
+            assertTrue("the choice stands where it was", chosen(screen, "7 days"))
+            tap(screen, "1 day")
+            assertEquals("nothing changed before the answer", before, graph.settings.now)
+            ShadowAlertDialog.getLatestAlertDialog().getButton(answer).performClick()
+            settle()
+        }
+        assertEquals(1, graph.settings.now.retentionDays)
+        assertTrue(chosen(screen, "1 day"))
+    }
+
+    private fun chosen(
+        screen: Activity,
+        words: String,
+    ) = visible(screen.window.decorView).filterIsInstance<RadioButton>().first { it.text.toString() == words }.isChecked
+
+    @Test
+    fun aPhoneWithoutAnAppForFilesSaysSo() {
+        val doors =
+            mapOf(
+                open<ExportActivity>().get() to listOf("Save"),
+                open<ListsActivity>().get() to listOf("Add a list"),
+                open<SettingsActivity>().get() to listOf("Save", "Restore"),
+            )
+        shadowOf(RuntimeEnvironment.getApplication()).checkActivities(true)
+        for ((screen, buttons) in doors) {
+            for (button in buttons) {
+                ShadowToast.reset()
+                tap(screen, button)
+                assertEquals("$screen", screen.getString(R.string.no_files_app), ShadowToast.getTextOfLatestToast())
+            }
+        }
     }
 
     @Test
