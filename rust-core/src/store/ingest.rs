@@ -2,6 +2,7 @@
 //! are joined to their flow. Never fails on what a peer sent, not even where a decoder panics.
 
 use super::names::Names;
+use super::pack::Packer;
 use super::rows::{Links, insert_event, insert_request};
 use super::tally::{Sums, Tally, UNKNOWN, signed};
 use crate::event::{App, Event, FlowFacts, FlowId, ProblemCode, Record, State, Time, Transport};
@@ -33,6 +34,7 @@ struct Open {
 pub(super) struct Ingest {
     pub(super) names: Names,
     pub(super) tally: Tally,
+    packer: Packer,
     flows: BTreeMap<FlowId, Open>,
     /// What the engine dropped, by code, and the database does not know of yet.
     dropped: BTreeMap<&'static str, u64>,
@@ -47,6 +49,7 @@ impl Ingest {
         Self {
             names: Names::new(servers),
             tally: Tally::default(),
+            packer: Packer::default(),
             flows: BTreeMap::new(),
             dropped: BTreeMap::new(),
             decode,
@@ -91,6 +94,7 @@ impl Ingest {
 
     /// Writes what was counted, after the records.
     pub(super) fn write_counts(&mut self, db: &Connection) -> Result<()> {
+        self.packer.rest();
         self.tally.write(db)?;
         for (code, count) in &self.dropped {
             add_to_meta(db, &format!("drop.{code}"), *count)?;
@@ -151,7 +155,7 @@ impl Ingest {
         let mut events = read(self.decode, facts, time_ms, request)
             .unwrap_or_else(|| vec![Event::unread(facts, Transport::Http, ProblemCode::Malformed)]);
         let row = self.flow_row(db, flow)?;
-        let request = insert_request(db, time_ms, request)?;
+        let request = insert_request(db, &mut self.packer, time_ms, request)?;
         for event in &mut events {
             event.time = Some(Time(time_ms));
             self.event(db, event, Links { id: None, flow: row, request: Some(request) })?;

@@ -1,16 +1,16 @@
 //! Events, requests and payloads as rows. Runs inside the writer's transaction and never opens
 //! or ends one.
 
+use super::many::Many;
 use super::names::Names;
+use super::pack::Packer;
 use super::tally::{Sums, Tally, UNKNOWN, signed};
-use crate::event::{Event, Kind};
+use crate::event::{Event, Identifier, Kind};
 use crate::http::Request;
-use crate::limits::STORE_PAYLOAD;
-use flate2::Compression;
-use flate2::write::ZlibEncoder;
+use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, OptionalExtension, Result, params};
 use sha2::{Digest, Sha256};
-use std::io::Write;
+use std::sync::LazyLock;
 
 /// Rows that an event belongs to.
 #[derive(Clone, Copy, Debug, Default)]
@@ -89,22 +89,13 @@ pub(super) fn insert_said(
 }
 
 fn insert_fields(db: &Connection, id: i64, event: &Event) -> Result<()> {
-    if event.fields.is_empty() {
-        return Ok(());
-    }
-    let mut insert = db.prepare_cached(
-        "INSERT INTO fields (event, place, path, value, kind) VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?;
-    for (place, field) in (0_i64..).zip(&event.fields) {
-        insert.execute(params![
-            id,
-            place,
-            field.path.as_str(),
-            field.value.as_str(),
-            field.kind.as_str()
-        ])?;
-    }
-    Ok(())
+    static INSERT: LazyLock<Many<5>> =
+        LazyLock::new(|| Many::new("fields (event, place, path, value, kind)"));
+    let rows = event.fields.iter().enumerate().map(|(place, field)| {
+        let (path, value) = (field.path.as_str().into(), field.value.as_str().into());
+        [id.into(), number(place), path, value, field.kind.as_str().into()]
+    });
+    INSERT.insert(db, rows)
 }
 
 fn insert_identifiers(
@@ -114,23 +105,35 @@ fn insert_identifiers(
     (id, event): (i64, &Event),
     (time_ms, who): (i64, (i64, i64)),
 ) -> Result<()> {
-    for (place, found) in (0_i64..).zip(&event.ids) {
+    static INSERT: LazyLock<Many<4>> =
+        LazyLock::new(|| Many::new("identifier_events (event, place, identifier, path)"));
+    let known = |found: &Identifier| {
         let identifier = names.identifier(db, found.kind, &found.value, time_ms)?;
         tally.saw(identifier, time_ms, who);
-        db.prepare_cached(
-            "INSERT INTO identifier_events (event, place, identifier, path)
-             VALUES (?1, ?2, ?3, ?4)",
-        )?
-        .execute(params![id, place, identifier, found.path.as_str()])?;
-    }
-    Ok(())
+        Ok(identifier)
+    };
+    let known = event.ids.iter().map(known).collect::<Result<Vec<i64>>>()?;
+    let rows = known.into_iter().zip(&event.ids).enumerate().map(|(place, (identifier, found))| {
+        [id.into(), number(place), identifier.into(), found.path.as_str().into()]
+    });
+    INSERT.insert(db, rows)
+}
+
+/// A place in a list.
+fn number(place: usize) -> ToSqlOutput<'static> {
+    signed(place as u64).into()
 }
 
 /// Writes a request with its body, which is written once however often it is sent.
-pub(super) fn insert_request(db: &Connection, time_ms: i64, request: &Request) -> Result<i64> {
+pub(super) fn insert_request(
+    db: &Connection,
+    packer: &mut Packer,
+    time_ms: i64,
+    request: &Request,
+) -> Result<i64> {
     // A body of which nothing arrived has a size all the same.
     let has_body = !request.body.is_empty() || request.body_size > 0;
-    let payload = has_body.then(|| insert_payload(db, &request.body)).transpose()?;
+    let payload = has_body.then(|| insert_payload(db, packer, &request.body)).transpose()?;
     db.prepare_cached(
         "INSERT INTO requests (time, method, target, headers, payload, body_size, cut)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -147,7 +150,7 @@ pub(super) fn insert_request(db: &Connection, time_ms: i64, request: &Request) -
     Ok(db.last_insert_rowid())
 }
 
-fn insert_payload(db: &Connection, body: &[u8]) -> Result<i64> {
+fn insert_payload(db: &Connection, packer: &mut Packer, body: &[u8]) -> Result<i64> {
     let hash = Sha256::digest(body);
     let hash: &[u8] = hash.as_ref();
     let known = db
@@ -158,15 +161,8 @@ fn insert_payload(db: &Connection, body: &[u8]) -> Result<i64> {
         return Ok(id);
     }
     db.prepare_cached("INSERT INTO payloads (sha256, size, data) VALUES (?1, ?2, ?3)")?
-        .execute(params![hash, signed(body.len() as u64), pack(body)])?;
+        .execute(params![hash, signed(body.len() as u64), packer.pack(body)])?;
     Ok(db.last_insert_rowid())
-}
-
-/// The body under zlib; `None` where it stays above the bound.
-fn pack(body: &[u8]) -> Option<Vec<u8>> {
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(body).ok()?;
-    encoder.finish().ok().filter(|packed| packed.len() <= STORE_PAYLOAD)
 }
 
 pub(super) fn kinds_text(kinds: &[Kind]) -> String {
@@ -193,20 +189,6 @@ fn json(value: &impl serde::Serialize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_body_that_stays_too_large_is_not_kept() {
-        // A linear congruential sequence (Numerical Recipes) does not compress.
-        let mut seed = 1_u32;
-        let noise: Vec<u8> = std::iter::repeat_with(|| {
-            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            seed.to_be_bytes()[0]
-        })
-        .take(STORE_PAYLOAD + 1000)
-        .collect();
-        assert_eq!(pack(&noise), None);
-        assert!(pack(&vec![b'a'; STORE_PAYLOAD * 2]).is_some());
-    }
 
     #[test]
     fn kinds_are_written_as_a_list() {
