@@ -32,6 +32,14 @@ install_targets() {
   done
 }
 
+# The sources of the pinned Rust's standard library: build-core compiles it with the rest.
+install_std_sources() {
+  [ ! -f "$(cd "$ROOT" && rustc --print sysroot)/lib/rustlib/src/rust/library/std/Cargo.toml" ] || return 0
+  command -v rustup >/dev/null || die 2 "Rust is here without rust-src and without rustup: add it and run this again"
+  say "installing the sources of Rust's standard library"
+  (cd "$ROOT" && logged rustup component add rust-src)
+}
+
 # The sources of libunwind, out of a package that is 100 MB and is thrown away.
 fetch_unwind() {
   local want wheels=$OUT/wheels python
@@ -120,14 +128,15 @@ use_small_sqlite() {
 # Sets what cargo and the cc crate read for a target. The same paths stand in every build: where
 # the sources and cargo's home are is taken out.
 use_target() { # target
-  local target=$1 upper lower flags cflags home=${CARGO_HOME:-$HOME/.cargo}
+  local target=$1 upper lower flags cflags home=${CARGO_HOME:-$HOME/.cargo} std
   lower=${target//-/_} upper=${target//-/_}
   upper=${upper^^}
   use_small_sqlite
   # No panic passes through SQLite, the one C source, so it needs no tables to unwind by.
   cflags="-Oz -g0 -ffunction-sections -fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables \
 -ffile-prefix-map=$ROOT=. -ffile-prefix-map=$home=cargo"
-  flags="--remap-path-prefix=$ROOT=. --remap-path-prefix=$home=cargo"
+  std=$(cd "$ROOT" && rustc --print sysroot)/lib/rustlib/src/rust
+  flags="--remap-path-prefix=$ROOT=. --remap-path-prefix=$home=cargo --remap-path-prefix=$std=rust"
   if [ -n "${ANDROID_NDK_HOME:-}" ]; then
     use_ndk "$target"
   else
@@ -139,11 +148,11 @@ use_target() { # target
     cflags="--target=$target$API -nostdlibinc -isystem $HERE/include -DMUZZLE_HEADERS=$headers $cflags"
     # libc and libm come first, so that 32-bit ARM takes memcpy and its kin from them and not from
     # the plain loops of Rust's own.
-    flags+=" -Clinker-flavor=ld.lld -L$lib -ldylib=c -ldylib=m -Clink-arg=-L$lib -Clink-arg=$lib/crt.o"
+    flags+=" -Clinker-flavor=ld.lld -Zpre-link-args=-lc -Zpre-link-args=-lm -L$lib -Clink-arg=-L$lib -Clink-arg=$lib/crt.o"
   fi
   # Pages of 16 KB; all is bound before the first call, and read-only then. Relocations are packed, which
-  # Android reads since 6.
-  flags+=" $(link_args -zmax-page-size=16384 -zrelro -znow --hash-style=gnu --no-undefined --build-id=sha1 --gc-sections \
+  # Android reads since 6. Functions of the same code become one.
+  flags+=" $(link_args -zmax-page-size=16384 -zrelro -znow --hash-style=gnu --no-undefined --build-id=sha1 --gc-sections --icf=all \
     --pack-dyn-relocs=android)"
   export "CFLAGS_$lower=$cflags" "CARGO_TARGET_${upper}_RUSTFLAGS=$flags"
 }

@@ -135,6 +135,13 @@ def test_android_8_has_all_that_it_asks_for(abi: Abi, library: Path) -> None:
     assert asked - there == set()
 
 
+def test_it_moves_memory_by_the_c_library(abi: Abi, library: Path) -> None:
+    """Rust brings plain loops of its own, slower and linked in their place where the order is wrong."""
+    asked = {name for _, section, name in symbols(library) if section == "UND"}
+    prefix = "__aeabi_" if abi.name == "armeabi-v7a" else ""
+    assert {f"{prefix}{name}" for name in ("memcpy", "memmove", "memset")} | {"memcmp"} <= asked
+
+
 def test_the_table_of_symbols_tells_old_from_new(abi: Abi) -> None:
     """getrandom came with API 28, memcpy was always there."""
     assert "getrandom" not in stubs.symbols(abi.target, 27)["libc"]
