@@ -3,6 +3,7 @@
 use super::events::{at, shows_progress};
 use super::progress::Progress;
 use super::{Failure, words};
+use crate::servers::Servers;
 use crate::store::{self, Redecoded};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,7 +11,8 @@ use std::process::ExitCode;
 /// Reads stored requests again with the decoders of this version
 ///
 /// An event that reads otherwise now is changed in its place, and tells which decoder read it
-/// before. It may be stopped at any time and run again. Nothing else may write to the database
+/// before. Country and operator of stored addresses become those of this version's table; an address
+/// that it does not know keeps what was stored. It may be stopped at any time and run again. Nothing else may write to the database
 /// meanwhile: end `muzzle run` first.
 #[derive(clap::Args)]
 #[command(after_help = "Example:
@@ -29,7 +31,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
             line.tell(done, || words::count(done, "request"));
         }
     };
-    let outcome = store::redecode(&args.db, crate::decode::events, &mut progress);
+    let outcome =
+        store::redecode(&args.db, crate::decode::events, &Servers::builtin(), &mut progress);
     if let Some(line) = line {
         line.clear();
     }
@@ -47,6 +50,9 @@ fn told(done: &Redecoded) -> String {
             done.not_kept
         ));
     }
+    if done.servers > 0 {
+        text.push_str(&format!("; {} told anew", words::count(done.servers, "server")));
+    }
     text
 }
 
@@ -56,10 +62,14 @@ mod tests {
 
     #[test]
     fn what_was_done_is_told_in_one_line() {
-        let done = |requests, changed, not_kept| told(&Redecoded { requests, changed, not_kept });
-        assert_eq!(done(1, 0, 0), "1 request read again, 0 otherwise than before");
+        let done = |requests, changed, not_kept, servers| {
+            told(&Redecoded { requests, changed, not_kept, servers })
+        };
+        assert_eq!(done(1, 0, 0, 0), "1 request read again, 0 otherwise than before");
         assert!(
-            done(9, 2, 1).ends_with("before; 1 left as they are, for their bodies were not kept")
+            done(9, 2, 1, 0)
+                .ends_with("before; 1 left as they are, for their bodies were not kept")
         );
+        assert!(done(9, 0, 0, 2).ends_with("otherwise than before; 2 servers told anew"));
     }
 }

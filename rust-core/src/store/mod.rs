@@ -19,6 +19,7 @@ mod pack;
 mod queue;
 mod reader;
 mod redecode;
+mod refresh;
 mod retention;
 mod rows;
 mod screens;

@@ -1,6 +1,7 @@
-//! Stored requests read again by the present decoders, for events that an older one read.
+//! Stored requests read again by the present decoders, for events that an older one read; and what
+//! is known of stored servers, by the present table.
 //!
-//! Never touches what a flow said of itself: app, host, server, verdict and times stay. An event
+//! Never touches what a flow said of itself: app, host, address, verdict and times stay. An event
 //! that reads as before stays as it is. A batch is one transaction, so that whoever stops half-way
 //! has a whole database and may begin anew.
 
@@ -9,9 +10,10 @@ use super::ingest::{Decode, read};
 use super::names::Names;
 use super::rows::{Links, insert_event, insert_said, json_or_null, kinds_text};
 use super::tally::{Tally, day};
-use super::{StoreError, kept, select};
+use super::{StoreError, kept, refresh, select};
 use crate::event::{App, Event, FlowFacts, FlowId, Kind, Transport};
 use crate::limits::STORE_BATCH;
+use crate::servers::Servers;
 use rusqlite::{Connection, OptionalExtension, Result as Sql, TransactionBehavior, params};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -28,9 +30,11 @@ pub struct Redecoded {
     pub changed: u64,
     /// Requests whose body was too large to keep; their events stay as they are.
     pub not_kept: u64,
+    /// Servers of which another country, network or operator is known now, or was not before.
+    pub servers: u64,
 }
 
-/// Reads every stored request again; `progress` is told how many of how many, a batch at a time.
+/// Reads every stored request again, after each stored server got what `servers` knows of it. `progress` is told how many of how many, a batch at a time.
 ///
 /// # Errors
 /// [`StoreError::Locked`] while another program writes to the database, and whatever else keeps a
@@ -38,12 +42,16 @@ pub struct Redecoded {
 pub fn redecode(
     path: &Path,
     decode: Decode,
+    servers: &Servers,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Redecoded, StoreError> {
     must_exist(path)?;
     let mut writer = open_writer(path)?;
     let total: i64 = writer.db.query_row("SELECT count(*) FROM requests", [], |row| row.get(0))?;
     let mut work = Work::new(decode);
+    let batch = writer.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    work.done.servers = refresh::servers(&batch, servers)?;
+    batch.commit()?;
     let mut last = 0;
     loop {
         let batch = writer.db.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::event::{Field, IdKind, Identifier, Kind};
+use crate::servers::Servers;
 use crate::store::{Filter, Redecoded, StoreError, redecode};
 
 fn said(value: &str, kind: Kind, decoder: &str) -> Event {
@@ -54,7 +55,9 @@ fn events(path: &std::path::Path) -> Vec<Event> {
 
 fn again(path: &std::path::Path, decode: crate::store::Decode) -> Redecoded {
     let mut told = Vec::new();
-    let done = redecode(path, decode, &mut |done, total| told.push((done, total))).unwrap();
+    let done =
+        redecode(path, decode, &Servers::default(), &mut |done, total| told.push((done, total)))
+            .unwrap();
     assert_eq!(told.last(), Some(&(done.requests, 2)));
     done
 }
@@ -79,7 +82,7 @@ fn an_event_that_reads_otherwise_now_changes_in_its_place_and_names_its_old_deco
     let before = events(&path);
     assert_eq!(before[0].event.as_deref(), Some("mistaken"));
     let done = again(&path, decode);
-    assert_eq!(done, Redecoded { requests: 2, changed: 2, not_kept: 0 });
+    assert_eq!(done, Redecoded { requests: 2, changed: 2, not_kept: 0, servers: 0 });
     let found = events(&path);
     let ids: Vec<_> = found.iter().map(|event| event.id.unwrap()).collect();
     // Two more events than before stand behind the others.
@@ -96,7 +99,7 @@ fn an_event_that_reads_otherwise_now_changes_in_its_place_and_names_its_old_deco
     assert_eq!((&found[2].decoder_before, &found[2]), (&None, &before[2]), "it was never decoded");
     same_sums(&path, &wanted);
     assert_eq!(Reader::open(&path).unwrap().check(), Ok(()));
-    let unchanged = Redecoded { requests: 2, changed: 0, not_kept: 0 };
+    let unchanged = Redecoded { requests: 2, changed: 0, not_kept: 0, servers: 0 };
     assert_eq!((again(&path, decode), events(&path)), (unchanged, found));
 }
 
@@ -117,12 +120,15 @@ fn what_a_decoder_panics_at_and_what_was_not_kept_stays() {
     }
     let (_dir, path) = written(decode);
     let before = events(&path);
-    assert_eq!(again(&path, panics), Redecoded { requests: 2, changed: 0, not_kept: 0 });
+    assert_eq!(
+        again(&path, panics),
+        Redecoded { requests: 2, changed: 0, not_kept: 0, servers: 0 }
+    );
     assert_eq!(events(&path), before);
     let db = rusqlite::Connection::open(&path).unwrap();
     db.execute("UPDATE payloads SET data = NULL", []).unwrap();
     drop(db);
-    assert_eq!(again(&path, old), Redecoded { requests: 2, changed: 0, not_kept: 2 });
+    assert_eq!(again(&path, old), Redecoded { requests: 2, changed: 0, not_kept: 2, servers: 0 });
     let names = |events: &[Event]| events.iter().map(|e| e.event.clone()).collect::<Vec<_>>();
     assert_eq!(names(&events(&path)), names(&before));
 }
@@ -152,7 +158,7 @@ fn a_request_that_nothing_could_read_is_read_by_todays_decoders() {
     }
     writer.close().unwrap();
     assert_eq!(events(&path)[0].state, State::Undecodable);
-    let done = redecode(&path, crate::decode::events, &mut |_, _| {}).unwrap();
+    let done = redecode(&path, crate::decode::events, &Servers::default(), &mut |_, _| {}).unwrap();
     assert_eq!(done.changed, 1);
     let event = &events(&path)[0];
     assert_eq!((event.state, event.id), (State::Decoded, Some(1)));
@@ -177,9 +183,68 @@ fn a_database_of_schema_1_is_brought_up_and_what_reads_the_same_stays() {
 
 #[test]
 fn a_database_that_is_written_to_is_left_alone() {
-    let store = Fixture::new();
-    assert_eq!(redecode(&store.path(), decode, &mut |_, _| {}), Err(StoreError::Locked));
+    let (store, known) = (Fixture::new(), Servers::default());
+    assert_eq!(redecode(&store.path(), decode, &known, &mut |_, _| {}), Err(StoreError::Locked));
     let none = store.dir.path().join("none.db");
-    assert_eq!(redecode(&none, decode, &mut |_, _| {}), Err(StoreError::Missing));
+    assert_eq!(redecode(&none, decode, &known, &mut |_, _| {}), Err(StoreError::Missing));
     assert!(!none.exists());
+}
+
+/// A database whose events were written while nothing, or something else, was known of servers.
+fn servers_of(known: &Servers, facts: &[(&str, u64)], path: &std::path::Path) {
+    let config = Config { servers: known.clone(), ..Config::new(path) };
+    let writer = Writer::open_with(config, hooks()).unwrap();
+    for (addr, flow) in facts {
+        let mut record = super::facts(*flow, "com.read", "sa.example", Verdict::Block);
+        record.server = Some(format!("{addr}:443").parse().unwrap());
+        writer.sender().send(Record::Blocked(record));
+    }
+    writer.close().unwrap();
+}
+
+#[test]
+fn country_and_operator_of_stored_servers_are_those_of_todays_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("muzzle.db");
+    let (alibaba, private) = ("47.88.0.1", "192.168.1.1");
+    servers_of(&Servers::default(), &[(alibaba, 1), (private, 2)], &path);
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute("UPDATE servers SET country = 'XX' WHERE addr = ?1", [private]).unwrap();
+    drop(db);
+    // The same server, of which all is known: told apart from the one before.
+    servers_of(&Servers::builtin(), &[(alibaba, 3), ("8.8.8.8", 4)], &path);
+    let told = |path: &std::path::Path| -> Vec<_> {
+        let server = |event: Event| event.server.map(|s| (s.addr.to_string(), s.country, s.asn));
+        events(path).into_iter().map(server).collect()
+    };
+    let before = told(&path);
+    assert_eq!(
+        (&before[0], before[0] == before[2]),
+        (&Some((alibaba.to_owned(), None, None)), false)
+    );
+    let again = || redecode(&path, decode, &Servers::builtin(), &mut |_, _| {}).unwrap();
+    assert_eq!(again(), Redecoded { requests: 0, changed: 0, not_kept: 0, servers: 1 });
+    let after = told(&path);
+    assert_eq!(after[0], before[2]);
+    assert!(after[0].as_ref().is_some_and(|(_, country, asn)| country.is_some() && asn.is_some()));
+    assert_eq!(after[1..], before[1..], "what is not known stays");
+    let db = rusqlite::Connection::open(&path).unwrap();
+    let count = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count("SELECT count(*) FROM servers"), 3);
+    assert_eq!(count("SELECT count(DISTINCT server) FROM events"), 3);
+    assert_eq!(again(), Redecoded::default());
+    assert_eq!(told(&path), after);
+}
+
+#[test]
+fn a_server_that_moved_is_told_at_its_new_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("muzzle.db");
+    servers_of(&Servers::builtin(), &[("8.8.8.8", 1)], &path);
+    let wanted = events(&path)[0].server.clone();
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute("UPDATE servers SET country = 'XX', asn = 1, operator = 'before'", []).unwrap();
+    drop(db);
+    let done = redecode(&path, decode, &Servers::builtin(), &mut |_, _| {}).unwrap();
+    assert_eq!((done.servers, events(&path)[0].server.clone()), (1, wanted));
 }
