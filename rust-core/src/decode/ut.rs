@@ -1,8 +1,8 @@
 //! Alibaba UT: the query and the parts of `/rest/sur`, whose bodies are closed under a key that is
 //! not shipped here, and the frames of `/upload`, which are open. Never decrypts.
 //!
-//! Evidence: read in a description; the vectors are synthetic. How a UTDID proves itself: see `ids`. How the fields within a record are
-//! ordered is not known, so records are shown as text.
+//! Evidence: read in a description; the vectors are synthetic. How a UTDID proves itself: see `ids`. How
+//! the fields within a record are ordered is not known, so records are shown as text.
 
 use super::ids;
 use super::json::{Flat, Leaf};

@@ -101,7 +101,7 @@ impl Control {
         self.say(Command::Network(resolvers));
     }
 
-    /// What was counted when the thread last had nothing to do; `None` after the end. Wakes nobody.
+    /// What was counted up to the thread's last turn; `None` after the end. Wakes nobody.
     pub fn snapshot(&self) -> Option<Snapshot> {
         let shown = self.shown.upgrade()?;
         let uptime_ms = self.begun.elapsed().as_millis() as u64;

@@ -135,7 +135,7 @@ fn what_is_dropped_is_told_and_shown_by_its_reason() {
     // Within a second, so it is told at the end.
     phone.tun.send(b"neither").unwrap();
     phone.ask(LISTED);
-    // It shows what it counted when it has nothing more to do.
+    // It answers the app before it shows what it counted.
     let begun = Instant::now();
     let shown = loop {
         let shown = phone.control.snapshot().unwrap();
