@@ -148,6 +148,8 @@ pub const FIELDS_PER_EVENT: usize = 512;
 pub const FIELD_VALUE: usize = 16 * 1024;
 /// Longest path of one field, bytes; cut in the same way.
 pub const FIELD_PATH: usize = 1024;
+/// Places of names that are remembered while the events of one request are read beside each other.
+pub const NAME_PLACES: usize = 4096;
 /// Bytes of paths and values that all events of one request may take together.
 pub const DECODED: usize = 16 * 1024 * 1024;
 /// Bytes of JSON read for one request, each level of nesting counted anew.

@@ -33,7 +33,7 @@ pub(super) fn decode(input: &Input<'_>) -> Option<Decoded> {
         structured |= unwrap.body(input.body);
     }
     let told = Meanings::new(Protocol::Unknown).told("", unwrap.flat.leaves);
-    let Told { fields, ids, app_hint } = told;
+    let Told { fields, ids, app_hint, .. } = told;
     let mut event = DecodedEvent { app_hint, fields, ids, ..DecodedEvent::default() };
     ids::add_within(&mut event);
     let telling = |f: &Field| f.kind != Kind::Other || kinds::is_web_address(&f.value);

@@ -100,9 +100,13 @@ const LONGEST_BLANK: usize = "undefined".len();
 /// Longest value that is taken for an identifier, bytes.
 const LONGEST: usize = 256;
 
+/// Shortest value that tells by its form, `a@b.c`.
+const SHORTEST: usize = 5;
+
 /// What the leaf identifies, if anything.
 pub fn kind(leaf: &Leaf) -> Option<IdKind> {
-    of(leaf, Named::new(&leaf.path, Name::new(leaf.key())))
+    let named = Named::new(&leaf.path, Name::new(leaf.key()));
+    of(named, leaf, &leaf.value, leaf.text)
 }
 
 /// What the names of a field say, whatever its value.
@@ -139,28 +143,28 @@ fn plain(name: &str) -> &str {
     name.strip_prefix('$').unwrap_or(name)
 }
 
-/// As [`kind`], what the leaf's names say being known.
-pub(super) fn of(leaf: &Leaf, names: Named) -> Option<IdKind> {
-    let value = trim(&leaf.value);
-    if value.len() > LONGEST || is_blank(value) {
+/// As [`kind`] of a value that stands where `leaf` does, what its names say being known.
+pub(super) fn of(names: Named, leaf: &Leaf, value: &str, text: bool) -> Option<IdKind> {
+    let value = trim(value);
+    if value.len() > LONGEST {
         return None;
     }
-    if let Some(kind) = names.kind {
+    let found = if let Some(kind) = names.kind {
         let of_app = names.uid && is_app_uid(value);
-        return named(kind, value).filter(|_| !of_app);
-    }
-    if is_digest(value)
+        named(kind, value).filter(|_| !of_app)
+    } else if is_digest(value)
         && let Some(base) = undigested(&plain(leaf.key()).to_ascii_lowercase())
     {
-        return by_name(Name::new(base)).and_then(hash);
-    }
-    if names.device_id {
-        return Some(device_id(value));
-    }
-    if names.identities {
-        return Some(DistinctId);
-    }
-    by_form(leaf.text, value)
+        by_name(Name::new(base)).and_then(hash)
+    } else if names.device_id {
+        Some(device_id(value))
+    } else if names.identities {
+        Some(DistinctId)
+    } else {
+        by_form(text, value)
+    };
+    // Nearly all values are none, blank or not.
+    found.filter(|_| !is_blank(value))
 }
 
 fn by_name(name: Name<'_>) -> Option<IdKind> {
@@ -269,16 +273,20 @@ fn device_id(value: &str) -> IdKind {
 }
 
 fn by_form(text: bool, value: &str) -> Option<IdKind> {
+    let length = value.len();
     match value {
-        _ if !text => None,
-        _ if is_mac(value) => Some(Mac),
-        _ if is_email(value) => Some(Email),
-        _ if value.starts_with('+') && value.len() > 10 && is_phone(value) => Some(Phone),
-        _ if is_utdid(value) => Some(Utdid),
+        _ if !text || length < SHORTEST => None,
+        _ if length == 17 && is_mac(value) => Some(Mac),
+        _ if value.starts_with('+') && length > 10 && is_phone(value) => Some(Phone),
+        _ if length == 24 && is_utdid(value) => Some(Utdid),
         // The first two digits name who assigned the number; phones carry these four.
-        _ if matches!(value.get(..2), Some("01" | "35" | "86" | "99")) && is_imei(value) => {
+        _ if length == 15
+            && matches!(value.get(..2), Some("01" | "35" | "86" | "99"))
+            && is_imei(value) =>
+        {
             Some(Imei)
         }
+        _ if is_email(value) => Some(Email),
         _ => None,
     }
 }
@@ -315,9 +323,20 @@ fn is_mac(value: &str) -> bool {
     value.len() == 17 && (octets(':') || octets('-'))
 }
 
+/// Whether there is an `@`, eight bytes looked at at once.
+fn has_at(bytes: &[u8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let (words, rest) = bytes.as_chunks::<8>();
+    let found = |word: &[u8; 8]| {
+        let zero = u64::from_le_bytes(*word) ^ (ONES * u64::from(b'@'));
+        zero.wrapping_sub(ONES) & !zero & (ONES << 7) != 0
+    };
+    words.iter().any(found) || rest.contains(&b'@')
+}
+
 fn is_email(value: &str) -> bool {
-    // Nearly all texts end here: a loop without branches is the fastest.
-    if !value.bytes().fold(false, |found, byte| found | (byte == b'@')) {
+    // Nearly all texts end here.
+    if !has_at(value.as_bytes()) {
         return false;
     }
     let Some((local, domain)) = value.split_once('@') else { return false };

@@ -1,7 +1,7 @@
 //! What the fields of events tell, worked out once for each name: senders repeat their events. Never
 //! outlives a request, and never remembers a value.
 
-use super::json::{self, Leaf};
+use super::json::{self, Leaf, Object, Shape};
 use super::names::Name;
 use super::{app_key, ids, is_package, kinds};
 use crate::event::{Field, IdKind, Identifier, Kind, Protocol};
@@ -21,9 +21,14 @@ pub(super) struct Meanings {
 }
 
 /// The fields of one event, in its order.
+#[derive(Default)]
 struct Remembered {
     event: String,
     fields: Vec<Known>,
+    /// By the places of the one shape whose values are told.
+    places: Vec<Option<Meaning>>,
+    /// How many identifiers there were the last time.
+    ids: usize,
 }
 
 struct Known {
@@ -36,7 +41,15 @@ struct Meaning {
     kinds: kinds::Kinds,
     id: ids::Named,
     /// As [`app_key`] says.
-    app: Option<usize>,
+    app: Option<u8>,
+}
+
+impl Meaning {
+    fn new(protocol: Protocol, event: &str, leaf: &Leaf) -> Self {
+        let name = Name::new(leaf.key());
+        let kinds = kinds::of(protocol, event, &leaf.path, name);
+        Self { kinds, id: ids::Named::new(&leaf.path, name), app: app_key(name.text) }
+    }
 }
 
 /// What the leaves of one event tell.
@@ -46,6 +59,8 @@ pub(super) struct Told {
     pub(super) ids: Vec<Identifier>,
     /// The package that they name.
     pub(super) app_hint: Option<String>,
+    /// The place of its name among those of packages.
+    rank: Option<u8>,
 }
 
 impl Meanings {
@@ -57,35 +72,34 @@ impl Meanings {
     pub(super) fn told(&mut self, event: &str, leaves: Vec<Leaf>) -> Told {
         let protocol = self.protocol;
         let Some(known) = self.event(event, leaves.len()) else { return Told::default() };
-        let (mut fields, mut ids) = (Vec::with_capacity(leaves.len() + 1), Vec::new());
-        let (mut next, mut hint) = (0, None);
+        known.fields.reserve(leaves.len().saturating_sub(known.fields.len()));
+        let (mut told, mut next) = (Told::of(leaves.len(), known.ids), 0);
         for leaf in leaves {
-            let Meaning { kinds, id, app } = known.meaning(&mut next, protocol, &leaf);
-            let mut kind = kinds.of(&leaf.value);
-            if let Some(rank) = app
-                && hint.as_ref().is_none_or(|(before, _)| rank < *before)
-                && is_package(&leaf.value)
-            {
-                hint = Some((rank, leaf.value.to_string()));
-            }
-            let id = ids::of(&leaf, id);
-            let Leaf { path, value, .. } = leaf;
-            if let Some(id) = id {
-                if kind == Kind::Other {
-                    kind = if id == IdKind::LoginId { Kind::Account } else { Kind::Identifier };
-                }
-                ids.push(Identifier { kind: id, value: value.clone(), path: path.clone() });
-            }
-            let created = id.and_then(|id| ids::created(id, &value)).map(|time| Field {
-                path: format_compact!("{}.created", json::cut(&path, limits::FIELD_PATH - 8)),
-                value: CompactString::from(time.to_string()),
-                kind: Kind::Identifier,
-            });
-            fields.push(Field { path, value, kind });
-            fields.extend(created);
+            let meaning = known.meaning(&mut next, protocol, &leaf);
+            let id = ids::of(meaning.id, &leaf, &leaf.value, leaf.text);
+            let mut field = Field { path: leaf.path, value: leaf.value, kind: Kind::Other };
+            let created = told.tell(meaning, id, &mut field);
+            told.fields.push(field);
+            told.fields.extend(created);
         }
-        fields.truncate(limits::FIELDS_PER_EVENT);
-        Told { fields, ids, app_hint: hint.map(|(_, package)| package) }
+        known.ids = told.ids.len();
+        told.bounded()
+    }
+
+    /// As [`Meanings::told`] of an object that was read by a shape: always the same one.
+    pub(super) fn told_of(&mut self, event: &str, shape: &Shape, object: &mut Object<'_>) -> Told {
+        let protocol = self.protocol;
+        let mut fields = std::mem::take(&mut object.fields);
+        let Some(known) = self.event(event, fields.len()) else { return Told::default() };
+        let (mut told, mut more) = (Told::of(0, known.ids), Vec::new());
+        for (at, (field, (place, text))) in fields.iter_mut().zip(&object.places).enumerate() {
+            let meaning = known.at(*place, protocol, shape);
+            let id = ids::of(meaning.id, shape.names(*place), &field.value, *text);
+            more.extend(told.tell(meaning, id, field).map(|created| (at, created)));
+        }
+        known.ids = told.ids.len();
+        told.fields = with(fields, more);
+        told.bounded()
     }
 
     /// What is remembered of an event; none where it has no fields.
@@ -96,8 +110,8 @@ impl Meanings {
         let known = self.events.iter().position(|known| known.event == event);
         if known.is_none() {
             self.events.truncate(EVENTS - 1);
-            let fields = Vec::with_capacity(fields);
-            self.events.push(Remembered { event: event.to_owned(), fields });
+            let event = event.to_owned();
+            self.events.push(Remembered { event, ..Remembered::default() });
         }
         let last = self.events.len().checked_sub(1)?;
         self.events.get_mut(known.unwrap_or(last))
@@ -117,16 +131,78 @@ impl Remembered {
             *next = at + 1;
             return known.meaning;
         }
-        let name = Name::new(leaf.key());
-        let kinds = kinds::of(protocol, &self.event, &leaf.path, name);
-        let id = ids::Named::new(&leaf.path, name);
-        let meaning = Meaning { kinds, id, app: app_key(name.text) };
+        let meaning = Meaning::new(protocol, &self.event, leaf);
         if self.fields.len() < limits::FIELDS_PER_EVENT {
             self.fields.insert(*next, Known { place: leaf.bare(), meaning });
             *next += 1;
         }
         meaning
     }
+
+    /// As [`Remembered::meaning`], by the place in a shape.
+    fn at(&mut self, place: usize, protocol: Protocol, shape: &Shape) -> Meaning {
+        if let Some(Some(meaning)) = self.places.get(place) {
+            return *meaning;
+        }
+        let meaning = Meaning::new(protocol, &self.event, shape.names(place));
+        self.places.resize(shape.count(), None);
+        self.places[place] = Some(meaning);
+        meaning
+    }
+}
+
+impl Told {
+    /// About as many will be added.
+    fn of(fields: usize, ids: usize) -> Self {
+        let (fields, ids) = (Vec::with_capacity(fields + 1), Vec::with_capacity(ids));
+        Self { fields, ids, ..Self::default() }
+    }
+
+    /// Says what the field is of; gives what follows it where it says when it was made.
+    fn tell(&mut self, meaning: Meaning, id: Option<IdKind>, field: &mut Field) -> Option<Field> {
+        let Field { path, value, kind } = field;
+        *kind = meaning.kinds.of(value);
+        if meaning.app.is_some() {
+            self.hint(meaning.app, value);
+        }
+        let id = id?;
+        if *kind == Kind::Other {
+            *kind = if id == IdKind::LoginId { Kind::Account } else { Kind::Identifier };
+        }
+        self.ids.push(Identifier { kind: id, value: value.clone(), path: path.clone() });
+        ids::created(id, value).map(|time| Field {
+            path: format_compact!("{}.created", json::cut(path, limits::FIELD_PATH - 8)),
+            value: CompactString::from(time.to_string()),
+            kind: Kind::Identifier,
+        })
+    }
+
+    /// Of several packages the one with the lowest rank counts.
+    fn hint(&mut self, rank: Option<u8>, value: &str) {
+        if (self.rank.is_none() || rank < self.rank) && is_package(value) {
+            self.rank = rank;
+            self.app_hint = Some(value.to_owned());
+        }
+    }
+
+    fn bounded(mut self) -> Self {
+        self.fields.truncate(limits::FIELDS_PER_EVENT);
+        self
+    }
+}
+
+/// The fields, each with what follows it behind it.
+fn with(fields: Vec<Field>, more: Vec<(usize, Field)>) -> Vec<Field> {
+    if more.is_empty() {
+        return fields;
+    }
+    let mut all = Vec::with_capacity(fields.len() + more.len());
+    let mut more = more.into_iter().peekable();
+    for (at, field) in fields.into_iter().enumerate() {
+        all.push(field);
+        all.extend(more.next_if(|(after, _)| *after == at).map(|(_, field)| field));
+    }
+    all
 }
 
 #[cfg(test)]

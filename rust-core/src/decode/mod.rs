@@ -230,8 +230,9 @@ const APP_KEYS: &[&str] =
     &["$app_id", "app_id", "pkg", "package", "package_name", "packageName", "app_package"];
 
 /// The place of a name among [`APP_KEYS`]; the first that holds something like a package counts.
-fn app_key(name: &str) -> Option<usize> {
-    APP_KEYS.iter().position(|key| *key == name)
+fn app_key(name: &str) -> Option<u8> {
+    let place = APP_KEYS.iter().position(|key| *key == name);
+    place.and_then(|place| u8::try_from(place).ok())
 }
 
 /// Two or more identifiers joined by dots (Android's rules for an application id).

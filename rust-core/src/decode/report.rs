@@ -91,7 +91,7 @@ impl Report {
         let event = name.filter(|n| !n.is_empty());
         let event = event.map(|n| json::cut(&n, limits::FIELD_PATH).to_owned());
         let name = event.as_deref().unwrap_or_default();
-        let Told { fields, ids, app_hint } = self.meanings.told(name, flat.leaves);
+        let Told { fields, ids, app_hint, .. } = self.meanings.told(name, flat.leaves);
         let problems = flat.problems;
         let event = DecodedEvent { event, event_time: time, app_hint, fields, ids, problems };
         self.decoded.events.push(event);

@@ -1,7 +1,7 @@
 //! The leaves below a value, with their paths. Never goes past the budget of its request.
 
 use super::scan::Scanner;
-use super::{Budget, Member, cut, list, name, object, take, unquote};
+use super::{Budget, cut, list, object, take, unquote};
 use crate::event::{Problem, ProblemCode};
 use crate::limits;
 use compact_str::{CompactString, ToCompactString as _};
@@ -133,31 +133,6 @@ impl Flat {
         path.truncate(before.2);
         *budget = before.3;
         false
-    }
-
-    /// One object of [`objects`].
-    fn members<'a>(
-        &mut self,
-        budget: &mut Budget,
-        path: &mut String,
-        (text, scanner): (&'a str, &mut Scanner<'a>),
-        members: &mut Vec<Member<'a>>,
-    ) -> Option<()> {
-        scanner.take(b'{')?;
-        while scanner.next(members.is_empty(), b'}')? {
-            if members.len() == limits::FIELDS_PER_EVENT {
-                return None;
-            }
-            let name = name(scanner.string()?);
-            scanner.take(b':')?;
-            scanner.peek()?;
-            let start = scanner.at();
-            path.clear();
-            path.push_str(cut(&name, limits::FIELD_PATH));
-            self.step(budget, path, &name, (text, scanner), 1)?;
-            members.push((name, text.get(start..scanner.at())?));
-        }
-        self.problems.is_empty().then_some(())
     }
 
     /// One value of [`Flat::walk_sound`].
@@ -333,34 +308,6 @@ impl Flat {
         let key = Key::of(path, key);
         self.leaves.push(Leaf { path: path.into(), key, value, text });
     }
-}
-
-/// Hands over the objects of a list one after the other, in one pass over the text: the members of
-/// each and what is below them. `None` where anything is wrong with the text, or does not fit, or
-/// `each` says so: then the list is to be read part by part, and what was handed over is void.
-pub fn objects<'a>(
-    text: &'a str,
-    most: usize,
-    budget: &mut Budget,
-    mut each: impl FnMut(&[Member<'a>], Flat, &mut Budget) -> Option<()>,
-) -> Option<()> {
-    let mut scanner = Scanner::new(text);
-    let (mut path, mut members) = (String::new(), Vec::new());
-    let (mut count, mut leaves) = (0, 0);
-    scanner.take(b'[')?;
-    while scanner.next(count == 0, b']')? {
-        if count == most {
-            return None;
-        }
-        count += 1;
-        // One after the other is about as large as the one before.
-        let mut flat = Flat { leaves: Vec::with_capacity(leaves), ..Flat::default() };
-        members.clear();
-        flat.members(budget, &mut path, (text, &mut scanner), &mut members)?;
-        leaves = flat.leaves.len();
-        each(&members, flat, budget)?;
-    }
-    scanner.is_done().then_some(())
 }
 
 fn is_empty(text: &str) -> bool {

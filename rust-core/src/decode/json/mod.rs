@@ -4,8 +4,10 @@
 
 mod flat;
 mod scan;
+mod shape;
 
-pub use flat::{Flat, Leaf, objects};
+pub use flat::{Flat, Leaf};
+pub(super) use shape::{Object, Shape, objects};
 
 use crate::event::ProblemCode;
 use crate::limits;

@@ -40,7 +40,20 @@ impl<'a> Scanner<'a> {
 
     /// Takes this byte, after white space.
     pub(super) fn take(&mut self, wanted: u8) -> Option<()> {
-        (self.peek()? == wanted).then(|| self.at += 1)
+        // Few senders write white space.
+        if self.text.as_bytes().get(self.at) == Some(&wanted) || self.peek()? == wanted {
+            self.at += 1;
+            return Some(());
+        }
+        None
+    }
+
+    /// Takes a text that is written here, if it is.
+    pub(super) fn skip_text(&mut self, text: &str) -> bool {
+        let bytes = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let found = bytes.starts_with(text.as_bytes());
+        self.at += if found { text.len() } else { 0 };
+        found
     }
 
     /// Takes what separates two members, or the end: whether one more follows. `None` where it is
@@ -51,11 +64,14 @@ impl<'a> Scanner<'a> {
             self.at += 1;
             return Some(false);
         }
-        if !first {
-            self.take(b',')?;
-            self.peek().filter(|byte| *byte != end)?;
+        if first {
+            return Some(true);
         }
-        Some(true)
+        if byte != b',' {
+            return None;
+        }
+        self.at += 1;
+        (self.peek()? != end).then_some(true)
     }
 
     /// The text between quotes, and whether it has escapes.
@@ -93,7 +109,8 @@ impl<'a> Scanner<'a> {
     pub(super) fn scalar(&mut self) -> Option<&'a str> {
         self.peek()?;
         let rest = self.text.get(self.at..)?;
-        let end = rest.bytes().position(|b| !(b.is_ascii_alphanumeric() || b"+-.".contains(&b)));
+        let inner = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+        let end = rest.as_bytes().iter().position(|b| !inner(b));
         let word = rest.get(..end.unwrap_or(rest.len()))?;
         if !(matches!(word, "true" | "false" | "null") || is_number(word)) {
             return None;

@@ -1,11 +1,11 @@
 //! One event of Sensors Analytics, in clear or closed. Never sees the form around it.
 
-use crate::decode::json::{self, Budget, Flat, Leaf, Member};
+use crate::decode::json::{self, Budget, Flat, Leaf, Member, Object, Shape};
 use crate::decode::meaning::{Meanings, Told};
 use crate::decode::{DecodedEvent, problem, unpack};
-use crate::event::{ProblemCode, Protocol, Time};
+use crate::event::{Problem, ProblemCode, Protocol, Time};
 use crate::limits;
-use compact_str::ToCompactString as _;
+use compact_str::{CompactString, ToCompactString as _};
 use std::borrow::Cow;
 
 /// Every `type` of an event.
@@ -27,7 +27,7 @@ pub(super) const TYPES: &[&str] = &[
 /// What the events of one request share.
 pub(super) struct Common {
     /// Leaves that each event gets.
-    extras: Vec<Leaf>,
+    pub(super) extras: Vec<Leaf>,
     meanings: Meanings,
 }
 
@@ -60,38 +60,40 @@ impl Members<'_> {
         self.get("ekey").is_some() && self.get("type").is_none()
     }
 
-    /// `flat` holds the members already where they were read along with the event.
     pub(super) fn event(
         &self,
         mut flat: Flat,
         common: &mut Common,
         budget: &mut Budget,
     ) -> DecodedEvent {
-        let kind = self.text("type").unwrap_or_default();
-        if kind.is_empty() {
-            flat.problems.push(problem(ProblemCode::Malformed, "type"));
-        } else if !TYPES.contains(&&*kind) {
-            flat.problems.push(problem(ProblemCode::Unsupported, "type"));
-        }
-        let event_time = self.time("time", &mut flat);
-        let own = self.text("event").filter(|_| kind.is_empty() || kind == "track");
-        let name = own.or(Some(kind).filter(|k| !k.is_empty()));
-        let name = name.map(|n| json::cut(&n, limits::FIELD_PATH).to_owned());
-        if flat.leaves.is_empty() {
-            for (key, text) in self.0 {
-                flat.add_text(budget, key, key, text);
-            }
+        let (name, event_time) = self.head(&mut flat.problems);
+        for (key, text) in self.0 {
+            flat.add_text(budget, key, key, text);
         }
         finish(name, event_time, flat, common, budget)
     }
 
+    /// The event's name and when it happened.
+    fn head(&self, problems: &mut Vec<Problem>) -> (Option<String>, Option<Time>) {
+        let kind = self.text("type").unwrap_or_default();
+        if kind.is_empty() {
+            problems.push(problem(ProblemCode::Malformed, "type"));
+        } else if !TYPES.contains(&&*kind) {
+            problems.push(problem(ProblemCode::Unsupported, "type"));
+        }
+        let event_time = self.time("time", problems);
+        let own = self.text("event").filter(|_| kind.is_empty() || kind == "track");
+        let name = own.or(Some(kind).filter(|k| !k.is_empty()));
+        (name.map(|n| json::cut(&n, limits::FIELD_PATH).to_owned()), event_time)
+    }
+
     /// Milliseconds since 1970, as a number or as its digits in quotes.
-    fn time(&self, name: &str, flat: &mut Flat) -> Option<Time> {
+    fn time(&self, name: &str, problems: &mut Vec<Problem>) -> Option<Time> {
         let text = self.get(name)?;
         let digits = json::unquote(text).unwrap_or(Cow::Borrowed(text));
         let time = digits.parse().ok().and_then(Time::from_ms);
         if time.is_none() {
-            flat.problems.push(problem(ProblemCode::Malformed, name));
+            problems.push(problem(ProblemCode::Malformed, name));
         }
         time
     }
@@ -103,7 +105,7 @@ impl Members<'_> {
         common: &mut Common,
         budget: &mut Budget,
     ) -> DecodedEvent {
-        let event_time = self.time("flush_time", &mut flat);
+        let event_time = self.time("flush_time", &mut flat.problems);
         for (key, text) in self.0 {
             if !matches!(&**key, "payloads" | "payload") {
                 flat.add_text(budget, key, key, text);
@@ -132,6 +134,23 @@ impl Members<'_> {
     }
 }
 
+/// An event with which nothing is wrong; `None` where what stands beside it does not fit.
+pub(super) fn sound(
+    object: &mut Object<'_>,
+    (shape, beside): (&Shape, &[(usize, CompactString)]),
+    meanings: &mut Meanings,
+    budget: &mut Budget,
+) -> Option<DecodedEvent> {
+    for (place, value) in beside {
+        object.put((shape, &mut *budget), (*place, true), value.clone())?;
+    }
+    let mut problems = Vec::new();
+    let (event, event_time) = Members(&object.members).head(&mut problems);
+    let name = event.as_deref().unwrap_or_default();
+    let Told { fields, ids, app_hint, .. } = meanings.told_of(name, shape, object);
+    Some(DecodedEvent { event, event_time, app_hint, fields, ids, problems })
+}
+
 fn finish(
     event: Option<String>,
     event_time: Option<Time>,
@@ -143,7 +162,7 @@ fn finish(
         flat.put(budget, &extra.path, extra.key(), extra.value.clone(), extra.text);
     }
     let name = event.as_deref().unwrap_or_default();
-    let Told { fields, ids, app_hint } = common.meanings.told(name, flat.leaves);
+    let Told { fields, ids, app_hint, .. } = common.meanings.told(name, flat.leaves);
     DecodedEvent { event, event_time, app_hint, fields, ids, problems: flat.problems }
 }
 

@@ -7,7 +7,8 @@
 mod event;
 
 use super::form::Form;
-use super::json::{self, Budget, Flat, Leaf};
+use super::json::{self, Budget, Flat, Leaf, Object, Shape};
+use super::meaning::Meanings;
 use super::report::leaf;
 use super::unpack::{self, UnpackError};
 use super::{Decoded, DecodedEvent, Input, problem};
@@ -193,7 +194,7 @@ impl Carrier<'_> {
         if !text.starts_with('[') {
             return contents.event(text, self.name, &mut common, &mut Budget::default());
         }
-        if let Some(events) = sound(text, &mut common) {
+        if let Some(events) = sound(text, &common.extras) {
             contents.shaped = events.shaped;
             contents.events = events.events;
             return;
@@ -231,20 +232,23 @@ fn is_json(bytes: &[u8]) -> bool {
 }
 
 /// The events of a list with which nothing is wrong, and of which none is closed.
-fn sound(text: &str, common: &mut Common) -> Option<Contents> {
-    let mut contents = Contents::default();
-    let mut budget = Budget::default();
-    let each = |members: &[json::Member<'_>], flat: Flat, budget: &mut Budget| {
-        let members = Members(members);
-        if flat.leaves.is_empty() || members.is_encrypted() {
+fn sound(text: &str, extras: &[Leaf]) -> Option<Contents> {
+    let (mut shape, mut budget) = (Shape::default(), Budget::default());
+    let mut meanings = Meanings::new(Protocol::Sensors);
+    let (mut events, mut shaped) = (Vec::new(), 0);
+    let beside = |leaf: &Leaf| (shape.beside(leaf.bare()), leaf.value.clone());
+    let beside: Vec<_> = extras.iter().map(beside).collect();
+    let each = |object: &mut Object<'_>, shape: &Shape, budget: &mut Budget| {
+        let members = Members(&object.members);
+        if object.fields.is_empty() || members.is_encrypted() {
             return None;
         }
-        contents.shaped += usize::from(members.is_event());
-        contents.events.push(members.event(flat, common, budget));
+        shaped += usize::from(members.is_event());
+        events.push(event::sound(object, (shape, &beside), &mut meanings, budget)?);
         Some(())
     };
-    json::objects(text, limits::EVENTS_PER_REQUEST, &mut budget, each)?;
-    Some(contents)
+    json::objects(text, limits::EVENTS_PER_REQUEST, (&mut shape, &mut budget), each)?;
+    Some(Contents { events, shaped, ..Contents::default() })
 }
 
 /// The events of a list of which a part may be wrong; `name` is the list's.
@@ -556,17 +560,19 @@ mod tests {
     #[test]
     fn a_list_reads_the_same_in_one_pass_and_part_by_part() {
         let seed = format!(
-            r#"[{EVENT},{{"type":"item_set","item_id":"1","lib":{{"$lib":"js"}},"x":[1,{{}}]}},{EVENT}]"#
+            r#"[{EVENT},{{"type":"item_set","item_id":"1","lib":{{"$lib":"js"}},"x":[1,{{}}]}},{EVENT},
+            {{"item_id":"2","u":"VwECAwQFBgcDAAgJCgsMDQ4P","type":"item_set","lib":{{"$l\u0069b":"js"}},"x":{{"0":1,"1":[]}}}},{EVENT}]"#
         );
+        let extras = vec![leaf("query.r", "r", "IN"), leaf("form.pkg", "pkg", "com.example.app")];
         let mut random = Random(0x6c69_7374);
         let mut sounds = 0;
         for _ in 0..20_000 {
             let mut text = seed.clone().into_bytes();
             mutate(&mut random, &mut text);
             let Ok(text) = String::from_utf8(text) else { continue };
-            let Some(sound) = sound(&text, &mut Common::new(Vec::new())) else { continue };
+            let Some(sound) = sound(&text, &extras) else { continue };
             let mut slow = Contents::default();
-            parts(&text, "data_list", &mut Common::new(Vec::new()), &mut slow);
+            parts(&text, "data_list", &mut Common::new(extras.clone()), &mut slow);
             assert_eq!((sound.events, sound.shaped), (slow.events, slow.shaped), "{text}");
             assert_eq!((slow.problems, slow.encrypted), (Vec::new(), 0), "{text}");
             sounds += 1;
