@@ -112,6 +112,9 @@ pub fn is_gzip(bytes: &[u8]) -> bool {
 
 /// Gzip (RFC 1952), several members in a row included. What follows the last one is left unread.
 pub fn gunzip(packed: &[u8]) -> Unpacked<'static> {
+    if let Some(bytes) = sound_member(packed) {
+        return Unpacked { bytes: Cow::Owned(bytes), error: None };
+    }
     let mut out = Vec::new();
     let mut rest = packed;
     loop {
@@ -132,6 +135,27 @@ pub fn gunzip(packed: &[u8]) -> Unpacked<'static> {
         };
         return Unpacked { bytes: Cow::Owned(out), error: Some(error) };
     }
+}
+
+/// What a single member holds, with a plain header and in order up to its last byte, unpacked in one
+/// go: its trailer says how large that is. `None` for all else.
+fn sound_member(packed: &[u8]) -> Option<Vec<u8>> {
+    /// Deflate makes no more of one byte.
+    const MOST: usize = 1032;
+    let packed = packed.strip_prefix(&[0x1f, 0x8b, 8, 0])?.get(6..)?;
+    let (packed, [c0, c1, c2, c3, s0, s1, s2, s3]) = packed.split_last_chunk()?;
+    let size = usize::try_from(u32::from_le_bytes([*s0, *s1, *s2, *s3])).ok()?;
+    if size > limits::UNPACKED || size / MOST > packed.len() {
+        return None;
+    }
+    let (mut inflate, mut out) = (flate2::Decompress::new(false), Vec::with_capacity(size));
+    let end = inflate.decompress_vec(packed, &mut out, flate2::FlushDecompress::Finish).ok()?;
+    let mut crc = flate2::Crc::new();
+    crc.update(&out);
+    let whole = end == flate2::Status::StreamEnd
+        && (inflate.total_in(), out.len()) == (packed.len() as u64, size)
+        && crc.sum() == u32::from_le_bytes([*c0, *c1, *c2, *c3]);
+    whole.then_some(out)
 }
 
 /// Whether a gzip member ends in a trailer of which half fits `out` (RFC 1952 §2.3.1). The library
