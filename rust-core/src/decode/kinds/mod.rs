@@ -34,18 +34,27 @@ const fn last(path: &'static str) -> &'static str {
     path.split_at(at).1
 }
 
-/// Places of the rules that fit many names.
-const PREFIXES: [usize; prefixes()] = {
-    let (mut places, mut count, mut at) = ([0; prefixes()], 0, 0);
+/// Heads and places of the rules that fit many names.
+const PREFIXES: [(u32, usize); prefixes()] = {
+    let (mut places, mut count, mut at) = ([(0, 0); prefixes()], 0, 0);
     while at < RULES.len() {
-        if matches!(RULES[at].name.as_bytes(), [.., b'*']) {
-            places[count] = at;
+        if matches!(RULES[at].name.as_bytes(), [_, _, _, _, .., b'*']) {
+            places[count] = (head(RULES[at].name), at);
             count += 1;
         }
         at += 1;
     }
+    assert!(count == places.len(), "a prefix has four bytes at least");
     places
 };
+
+/// The first four bytes, the same for letters of either case; of shorter text none.
+const fn head(text: &str) -> u32 {
+    match text.as_bytes().first_chunk() {
+        Some(four) => u32::from_le_bytes(*four) | 0x2020_2020,
+        None => 0,
+    }
+}
 
 const fn prefixes() -> usize {
     let (mut count, mut at) = (0, 0);
@@ -101,6 +110,7 @@ pub(super) fn of(protocol: Protocol, event: &str, path: &str, name: Name<'_>) ->
     // A place in a list is the last of its path, and its name another one.
     let step = path.rfind('.').and_then(|dot| path.get(dot + 1..)).unwrap_or(path);
     let step = (step != name.text).then(|| Name::new(step));
+    let heads = [head(path), head(name.text)];
     let found = |address: bool| {
         let fits = |at: &usize| {
             let rule = &RULES[*at];
@@ -109,7 +119,8 @@ pub(super) fn of(protocol: Protocol, event: &str, path: &str, name: Name<'_>) ->
                 && rule.fits(event, path, name.text)
         };
         let first = |under: Name<'_>| INDEX.of(under).find(fits);
-        let many = PREFIXES.iter().copied().find(fits);
+        let near = |(head, at): &(u32, usize)| heads.contains(head).then_some(*at);
+        let many = PREFIXES.iter().filter_map(near).find(fits);
         [first(name), step.and_then(first), many].into_iter().flatten().min()
     };
     let kind = |at: Option<usize>| at.map_or(Kind::Other, |at| RULES[at].kind);
