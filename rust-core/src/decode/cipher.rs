@@ -19,21 +19,21 @@ pub(super) struct Clear {
 /// Undoes AES-128 (FIPS 197) in ECB mode, or in CBC mode where there is an `iv` (NIST SP 800-38A),
 /// and its PKCS #7 padding (RFC 5652 §6.3). Whole blocks before the end of cut bytes come out.
 pub(super) fn decrypt(key: &Block, iv: Option<&Block>, closed: &[u8]) -> Clear {
-    let (blocks, rest) = closed.as_chunks::<16>();
-    let mut blocks: Vec<Array<u8, _>> = blocks.iter().map(|b| Array::from(*b)).collect();
+    let rest = closed.len() % 16;
+    let mut bytes = closed[..closed.len() - rest].to_vec();
+    let blocks = Array::cast_slice_from_core_mut(bytes.as_chunks_mut::<16>().0);
     let key = Array::from(*key);
     match iv {
-        None => Aes128::new(&key).decrypt_blocks(&mut blocks),
+        None => Aes128::new(&key).decrypt_blocks(blocks),
         Some(iv) => {
-            cbc::Decryptor::<Aes128>::new(&key, &Array::from(*iv)).decrypt_blocks(&mut blocks);
+            cbc::Decryptor::<Aes128>::new(&key, &Array::from(*iv)).decrypt_blocks(blocks);
         }
     }
-    let mut bytes: Vec<u8> = blocks.iter().flatten().copied().collect();
-    let padding = padding(&bytes).filter(|_| rest.is_empty());
+    let padding = padding(&bytes).filter(|_| rest == 0);
     bytes.truncate(bytes.len() - padding.unwrap_or(0));
     let error = match padding {
         Some(_) => None,
-        None if !rest.is_empty() || closed.is_empty() => Some(UnpackError::Truncated),
+        None if rest != 0 || closed.is_empty() => Some(UnpackError::Truncated),
         None => Some(UnpackError::Malformed),
     };
     Clear { bytes, error }

@@ -8,7 +8,7 @@
 
 use super::cipher::{self, Block};
 use super::form::Form;
-use super::json::{self, Flat};
+use super::json::{self, Flat, Member, Parts, Tree};
 use super::report::{Report, hex, is_json, json_moment, pairs, text};
 use super::{Decoded, Input};
 use crate::event::{Check, ProblemCode, Protocol, Time};
@@ -127,16 +127,42 @@ fn carried(input: &Input<'_>, place: &str, form: &Form) -> Option<Decoded> {
     Some(report.read())
 }
 
+/// An object, read already where nothing was wrong with the whole.
+enum Part<'a> {
+    Text(&'a str),
+    Read(Tree<'a>),
+}
+
+impl<'a> Part<'a> {
+    /// Its members, and the list that was read along with it.
+    fn open(self) -> (Parts<Member<'a>>, Option<Vec<Part<'a>>>) {
+        match self {
+            Self::Text(text) => (json::object(text, limits::FIELDS_PER_EVENT), None),
+            Self::Read(Tree { members, items }) => {
+                let items = items.map(|items| items.into_iter().map(Part::Read).collect());
+                (Parts { items: members, problem: None }, items)
+            }
+        }
+    }
+}
+
 /// Adds the events; gives how many values there were.
 fn sessions(report: &mut Report, text: &str, path: &str) -> usize {
+    if let Some(sessions) = json::trees(text, &["content", "values"]) {
+        return sessions.into_iter().map(|session| contents(report, Part::Read(session))).sum();
+    }
+    parts(report, text, path)
+}
+
+/// As [`sessions`], of which a part may be wrong.
+fn parts(report: &mut Report, text: &str, path: &str) -> usize {
     let mut values = 0;
-    let single = || json::Parts { items: vec![text], problem: None };
+    let single = || Parts { items: vec![text], problem: None };
     let listed = text.starts_with('[');
     let parts = if listed { json::list(text, limits::EVENTS_PER_REQUEST) } else { single() };
     for (place, session) in parts.items.iter().enumerate() {
         if session.starts_with('{') {
-            let mut rest = Flat::default();
-            values += contents(report, session, &mut rest);
+            values += contents(report, Part::Text(session));
         } else {
             report.problem(ProblemCode::Malformed, &format!("{path}.{place}"));
         }
@@ -151,12 +177,12 @@ fn sessions(report: &mut Report, text: &str, path: &str) -> usize {
 /// object began.
 fn split<'a>(
     report: &mut Report,
-    text: &'a str,
+    part: Part<'a>,
     inner: &str,
     flat: &mut Flat,
-) -> (Vec<&'a str>, Option<Time>) {
-    let members = json::object(text, limits::FIELDS_PER_EVENT);
-    let (mut items, mut start) = (None, None);
+) -> (Vec<Part<'a>>, Option<Time>) {
+    let (members, mut items) = part.open();
+    let mut start = None;
     for (key, value) in members.items {
         if key == "startTS" && start.is_none() {
             start = Some(value);
@@ -166,7 +192,7 @@ fn split<'a>(
             if list.problem == Some(ProblemCode::TooLarge) {
                 report.problem(ProblemCode::TooLarge, inner);
             }
-            items = Some(list.items);
+            items = Some(list.items.into_iter().map(Part::Text).collect());
         } else {
             flat.add_text(&mut report.budget, &key, &key, value);
         }
@@ -177,10 +203,11 @@ fn split<'a>(
     (items.unwrap_or_default(), start.and_then(json_moment))
 }
 
-fn contents(report: &mut Report, session: &str, outer: &mut Flat) -> usize {
-    let (items, time) = split(report, session, "content", outer);
+fn contents(report: &mut Report, session: Part<'_>) -> usize {
+    let mut outer = Flat::default();
+    let (items, time) = split(report, session, "content", &mut outer);
     if items.is_empty() {
-        report.event(None, time, std::mem::take(outer));
+        report.event(None, time, outer);
         return 0;
     }
     let mut count = 0;
@@ -191,7 +218,7 @@ fn contents(report: &mut Report, session: &str, outer: &mut Flat) -> usize {
         let mut flat = Flat::default();
         let (values, _) = split(report, content, "values", &mut flat);
         if values.is_empty() {
-            let event = joined(report, [outer, &flat]);
+            let event = joined(report, [&outer, &flat]);
             report.event(None, time, event);
         }
         count += values.len();
@@ -199,8 +226,8 @@ fn contents(report: &mut Report, session: &str, outer: &mut Flat) -> usize {
             if report.is_full("content") {
                 break;
             }
-            let mut event = joined(report, [outer, &flat]);
-            let members = json::object(value, limits::FIELDS_PER_EVENT);
+            let mut event = joined(report, [&outer, &flat]);
+            let (members, _) = value.open();
             for (key, text) in &members.items {
                 event.add_text(&mut report.budget, key, key, text);
             }
@@ -231,10 +258,40 @@ fn joined(report: &mut Report, of: [&Flat; 2]) -> Flat {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::report::leaf;
+    use crate::decode::unpack;
+    use crate::decode::vectors::{Random, mutate};
+    use crate::http::Request;
 
     #[test]
     fn keys_are_the_first_half_of_an_upper_case_digest() {
         // printf 'seed:a-b-c' | md5sum
         assert_eq!(&derive("seed:a-b-c"), b"2C0B0F85CFD84CC7");
+    }
+
+    #[test]
+    fn sessions_read_the_same_in_one_pass_and_part_by_part() {
+        let seed = r#"[{"startTS":1795248000000,"content":[{"category":"c","values":[{"key":"k",
+            "type":"event","params":{"a":[1,{}]}},{"key":"l"}],"values":[2],"x":1},{"content":[]},
+            {"values":[]}],"endTS":1795248000001},{"content":{},"startTS":"1795248000000"}]"#;
+        let request = Request::default();
+        let content = unpack::content_so_far(&request);
+        let input = Input::new(&request, &content);
+        let new = || {
+            let mut report = Report::new(&input, Protocol::Mistat, DECODER);
+            report.beside(vec![leaf("form.app_id", "app_id", "1")]);
+            report
+        };
+        let (mut random, mut sounds) = (Random(0x7472_6565), 0);
+        for _ in 0..20_000 {
+            let mut text = seed.as_bytes().to_vec();
+            mutate(&mut random, &mut text);
+            let Ok(text) = String::from_utf8(text) else { continue };
+            sounds += usize::from(json::trees(&text, &["content", "values"]).is_some());
+            let (mut one, mut other) = (new(), new());
+            assert_eq!(sessions(&mut one, &text, "p"), parts(&mut other, &text, "p"), "{text}");
+            assert_eq!(one.read(), other.read(), "{text}");
+        }
+        assert!(sounds > 500, "{sounds}");
     }
 }

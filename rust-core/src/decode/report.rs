@@ -134,7 +134,7 @@ pub(super) fn pairs(place: &str, form: &Form, without: &[&str]) -> Vec<Leaf> {
     shown
         .map(|(name, value)| {
             let key = json::cut(name, limits::FIELD_PATH / 2);
-            leaf(&format!("{place}.{key}"), key, value)
+            Leaf::new([place, ".", key].concat(), key, value.as_str(), true)
         })
         .collect()
 }
@@ -184,23 +184,32 @@ pub(super) fn is_json(bytes: &[u8]) -> bool {
     matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'['))
 }
 
+/// What each byte is worth as a hex digit; above 15 it is none.
+const DIGITS: [u8; 256] = {
+    let (mut digits, mut value) = ([u8::MAX; 256], 0);
+    while value < 16 {
+        digits[b"0123456789abcdef"[value] as usize] = value as u8;
+        digits[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        value += 1;
+    }
+    digits
+};
+
 /// Bytes of a text of hex digits, up to what is none.
 pub(super) fn hex(text: &str) -> (Vec<u8>, Option<ProblemCode>) {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' | b'A'..=b'F' => Some((byte | 0x20) - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = Vec::with_capacity(text.len() / 2);
-    let mut rest = text.as_bytes();
-    while let [high, low, tail @ ..] = rest {
-        let (Some(high), Some(low)) = (digit(*high), digit(*low)) else { break };
+    let (pairs, lone) = text.as_bytes().as_chunks::<2>();
+    let mut bytes = Vec::with_capacity(pairs.len());
+    for [high, low] in pairs {
+        let (high, low) = (DIGITS[usize::from(*high)], DIGITS[usize::from(*low)]);
+        if high | low > 15 {
+            break;
+        }
         bytes.push(high << 4 | low);
-        rest = tail;
     }
+    let rest = if bytes.len() < pairs.len() { &text.as_bytes()[bytes.len() * 2..] } else { lone };
     let problem = match rest {
         [] => None,
-        [lone] if digit(*lone).is_some() => Some(ProblemCode::Truncated),
+        [lone] if DIGITS[usize::from(*lone)] < 16 => Some(ProblemCode::Truncated),
         _ => Some(ProblemCode::Malformed),
     };
     (bytes, problem)

@@ -104,8 +104,12 @@ impl Flat {
 
     /// Adds everything below the value that is `text`, which may break off.
     pub fn add_text(&mut self, budget: &mut Budget, path: &str, key: &str, text: &str) {
-        let mut path = String::from(cut(path, limits::FIELD_PATH));
-        if !text.starts_with(['{', '[']) || !self.walk_sound(budget, &mut path, key, text) {
+        let path = cut(path, limits::FIELD_PATH);
+        if !self.full && !text.starts_with(['{', '[']) {
+            return self.leaf(budget, path, key, text);
+        }
+        let mut path = String::from(path);
+        if !self.walk_sound(budget, &mut path, key, text) {
             self.walk(budget, &mut path, key, text, 1);
         }
     }

@@ -5,9 +5,11 @@
 mod flat;
 mod scan;
 mod shape;
+mod tree;
 
 pub use flat::{Flat, Leaf};
 pub(super) use shape::{Object, Shape, objects};
+pub(super) use tree::{Tree, trees};
 
 use crate::event::ProblemCode;
 use crate::limits;
