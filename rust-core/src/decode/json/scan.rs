@@ -94,6 +94,20 @@ impl<'a> Scanner<'a> {
         Some((inner, escaped))
     }
 
+    /// A string without escapes, most of them; where it is another one, nothing is taken.
+    #[inline]
+    pub(super) fn plain_string(&mut self) -> Option<&'a str> {
+        let start = self.at + 1;
+        let rest = self.text.as_bytes().get(start..)?;
+        let size = plain(rest);
+        let found = self.text.get(start..start + size)?;
+        if rest.get(size) != Some(&b'"') {
+            return None;
+        }
+        self.at = start + size + 1;
+        Some(found)
+    }
+
     /// A string with its escapes undone.
     pub(super) fn string(&mut self) -> Option<Cow<'a, str>> {
         let start = self.at;

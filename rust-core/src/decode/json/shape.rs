@@ -216,8 +216,11 @@ impl<'a> Walk<'a, '_> {
     fn value(&mut self, place: usize, depth: usize) -> Option<()> {
         let open = self.scanner.peek()?;
         if open == b'"' {
-            let value = self.scanner.string()?;
-            return self.object.put((self.shape, self.budget), (place, true), value);
+            let to = (&*self.shape, &mut *self.budget);
+            return match self.scanner.plain_string() {
+                Some(value) => self.object.put(to, (place, true), value),
+                None => self.object.put(to, (place, true), self.scanner.string()?),
+            };
         }
         if !matches!(open, b'{' | b'[') {
             let value = self.scanner.scalar()?;
