@@ -1,5 +1,6 @@
 package app.muzzle.ui
 
+import android.view.View
 import android.view.ViewGroup
 import android.widget.Button
 import android.widget.LinearLayout
@@ -49,6 +50,7 @@ class Details(
         fun text(words: String): TextView {
             val view = TextView(screen)
             view.setTextAppearance(R.style.Text)
+            view.textAlignment = View.TEXT_ALIGNMENT_VIEW_START
             view.text = words
             card.addView(view)
             return view

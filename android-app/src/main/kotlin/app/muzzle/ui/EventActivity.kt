@@ -7,6 +7,7 @@ import android.content.Context
 import android.content.Intent
 import android.graphics.Typeface
 import android.os.Bundle
+import android.view.View
 import android.view.ViewGroup
 import android.widget.LinearLayout
 import android.widget.TextView
@@ -167,6 +168,7 @@ class EventActivity : ScreenActivity() {
         val shown = text("")
         shown.setTextAppearance(R.style.Text_Small)
         shown.typeface = Typeface.MONOSPACE
+        shown.textAlignment = View.TEXT_ALIGNMENT_TEXT_START
         shown.setTextIsSelectable(true)
         button(R.string.copy) { copy(shown.text) }
         fillRaw(shown, bar, forms, loaded)

@@ -70,8 +70,8 @@ class HomePage(
 
     private fun showState(state: ProtectionState) {
         val words = stateWords(main, state)
-        root.find<TextView>(R.id.state_title).text = words.title
-        root.find<TextView>(R.id.state_text).text = words.text
+        root.find<TextView>(R.id.state_title).change(words.title)
+        root.find<TextView>(R.id.state_text).change(words.text)
         val icon = root.find<ImageView>(R.id.state_icon)
         icon.setImageResource(if (state is ProtectionState.On) R.drawable.ic_answered else R.drawable.ic_gap)
         icon.setColorFilter(main.getColor(if (state is ProtectionState.On) R.color.stopped else R.color.unprotected))
@@ -90,6 +90,11 @@ class HomePage(
             }
             else -> action.act(R.string.turn_on) { main.grant.turnOn() }
         }
+    }
+
+    /** What is set anew while the page comes back is laid out from left to right, whatever the language. */
+    private fun TextView.change(words: String) {
+        if (!text.contentEquals(words)) text = words
     }
 
     private fun Button.act(
@@ -151,6 +156,7 @@ class HomePage(
         for ((outcome, word) in parts) {
             val line = TextView(main)
             line.setTextAppearance(R.style.Text_Small)
+            line.textAlignment = View.TEXT_ALIGNMENT_VIEW_START
             line.setText(word)
             line.setCompoundDrawablesRelativeWithIntrinsicBounds(outcome.icon, 0, 0, 0)
             line.compoundDrawablePadding = main.resources.getDimensionPixelSize(R.dimen.edge) / 2

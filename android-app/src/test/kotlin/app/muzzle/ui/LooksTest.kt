@@ -2,6 +2,8 @@ package app.muzzle.ui
 
 import android.app.Activity
 import android.view.View
+import android.widget.TextView
+import android.widget.Toolbar
 import org.junit.Assert.assertEquals
 import org.junit.Test
 
@@ -79,5 +81,16 @@ class LooksTest : ScreenTest() {
     ) {
         picture(activity, name)
         faults += accessFaultsThroughout(activity, ::settle).map { "$name: $it" }
+        faults += onTheWrongSide(activity).map { "$name: begins on the wrong side: $it" }
     }
+
+    /** Words that begin on the left where the screen begins on the right; titles are placed by their bar. */
+    private fun onTheWrongSide(activity: Activity): List<String> =
+        visible(activity.window.decorView)
+            .filterIsInstance<TextView>()
+            .filter { it.layoutDirection == View.LAYOUT_DIRECTION_RTL && it.text.isNotBlank() && it.layout != null }
+            .filter { it.parent !is Toolbar && it.textAlignment != View.TEXT_ALIGNMENT_TEXT_START }
+            .filter { it.layout.getLineLeft(0) < 1 && it.layout.width - it.layout.getLineRight(0) > 1 }
+            .map { it.text.toString() }
+            .toList()
 }
