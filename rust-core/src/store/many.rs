@@ -1,5 +1,6 @@
 //! Rows of one table, many by one statement: what SQLite does for a statement is more than what it
-//! does for a row. Never opens or ends a transaction.
+//! does for a row. Never opens or ends a transaction; where a row fails, those before it stay, so
+//! whoever calls undoes the transaction. That spares SQLite a copy of each page that it changes.
 
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, Result, params_from_iter};
@@ -15,7 +16,7 @@ impl<const COLUMNS: usize> Many<COLUMNS> {
     pub(super) fn new(into: &str) -> Self {
         let row = format!("({})", ["?"; COLUMNS].join(", "));
         let rows = |size| vec![row.as_str(); size].join(", ");
-        Self(SIZES.map(|size| format!("INSERT INTO {into} VALUES {}", rows(size))))
+        Self(SIZES.map(|size| format!("INSERT OR FAIL INTO {into} VALUES {}", rows(size))))
     }
 
     /// Inserts rows in their order.
