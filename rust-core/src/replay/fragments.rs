@@ -275,13 +275,18 @@ mod tests {
     #[test]
     fn what_waits_is_bounded_by_number_and_bytes() {
         let mut fragments = Fragments::default();
-        for size in [8, 1480] {
-            for id in 0..60_000 {
-                assert_eq!(put(&mut fragments, 0, &v4(id, 8, true, &vec![0; size])), None);
-                assert!(fragments.waiting.len() <= FRAGMENTED);
+        for id in 0..1000 {
+            assert_eq!(put(&mut fragments, 0, &v4(id, 8, true, &[0; 8])), None);
+            assert!(fragments.waiting.len() <= FRAGMENTED && fragments.held <= FRAGMENTED_BYTES);
+        }
+        assert_eq!(fragments.waiting.len(), FRAGMENTED);
+        for id in 1000..2000 {
+            for at in [8, 1488, 2968, 4448] {
+                assert_eq!(put(&mut fragments, 0, &v4(id, at, true, &[0; 1480])), None);
                 assert!(fragments.held <= FRAGMENTED_BYTES);
             }
         }
+        assert!(fragments.waiting.len() < FRAGMENTED, "their bytes end them first");
         let waiting = fragments.waiting.len() as u64;
         assert_eq!(fragments.begun, fragments.given_up() + waiting);
         // One packet of all lengths that a place can name.
