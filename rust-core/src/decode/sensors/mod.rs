@@ -561,7 +561,7 @@ mod tests {
     fn a_list_reads_the_same_in_one_pass_and_part_by_part() {
         let seed = format!(
             r#"[{EVENT},{{"type":"item_set","item_id":"1","lib":{{"$lib":"js"}},"x":[1,{{}}]}},{EVENT},
-            {{"item_id":"2","u":"VwECAwQFBgcDAAgJCgsMDQ4P","type":"item_set","lib":{{"$l\u0069b":"js"}},"x":{{"0":1,"1":[]}}}},{EVENT}]"#
+            {{"item_id":"2","utdid":"VwECAwQFBgcDAAgJCgsMDQ4P","type":"item_set","lib":{{"$l\u0069b":"js"}},"x":{{"0":1,"1":[]}}}},{EVENT}]"#
         );
         let extras = vec![leaf("query.r", "r", "IN"), leaf("form.pkg", "pkg", "com.example.app")];
         let mut random = Random(0x6c69_7374);
