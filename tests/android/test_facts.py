@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import stubs
-from conftest import ABIS, PRODUCT, ROOT, SELFTEST, Abi
+from conftest import ABIS, BUILT, PRODUCT, ROOT, SELFTEST, Abi
 from relocations import relocations
 
 API = 26
@@ -154,6 +154,17 @@ def test_it_is_stripped_and_small(abi: Abi, library: Path) -> None:
     size = library.stat().st_size
     print(f"{abi.name} {library.name}: {size} bytes")
     assert size <= LARGEST.get(abi.name, size)
+
+
+def test_checksums_make_use_of_vectors() -> None:
+    """The whole program is optimised at the level of its last crate; at that of the core they do not."""
+    library = str(BUILT / "symbols/arm64-v8a" / PRODUCT)
+    names = subprocess.run(["llvm-nm", library], check=True, capture_output=True, text=True).stdout
+    found = re.findall(r" t (\S*checksum4data\S*)", names)
+    assert len(found) == 1
+    command = ["llvm-objdump", "-d", f"--disassemble-symbols={found[0]}", library]
+    code = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert re.search(r"\bv\d+\.(2d|4s|8h|16b)", code)
 
 
 def test_it_names_no_folder_of_the_machine_that_built_it(library: Path) -> None:
