@@ -20,13 +20,20 @@ target_of() {
   esac
 }
 
+# Where the pinned Rust keeps targets and sources.
+rustlib() { echo "$(cd "$ROOT" && rustc --print sysroot)/lib/rustlib"; }
+
+need_rustup() { # part
+  command -v rustup >/dev/null || die 2 "Rust is here without $1 and without rustup: add it and run this again"
+}
+
 # Targets of the pinned Rust, one at a time: rustup takes none of a list of which it misses one.
 install_targets() {
   local target libraries
-  libraries=$(cd "$ROOT" && rustc --print sysroot)/lib/rustlib
+  libraries=$(rustlib)
   for target; do
     [ ! -d "$libraries/$target" ] || continue
-    command -v rustup >/dev/null || die 2 "Rust is here without $target and without rustup: add it and run this again"
+    need_rustup "$target"
     say "installing Rust's $target"
     (cd "$ROOT" && logged rustup target add "$target")
   done
@@ -34,8 +41,8 @@ install_targets() {
 
 # The sources of the pinned Rust's standard library: build-core compiles it with the rest.
 install_std_sources() {
-  [ ! -f "$(cd "$ROOT" && rustc --print sysroot)/lib/rustlib/src/rust/library/std/Cargo.toml" ] || return 0
-  command -v rustup >/dev/null || die 2 "Rust is here without rust-src and without rustup: add it and run this again"
+  [ ! -f "$(rustlib)/src/rust/library/std/Cargo.toml" ] || return 0
+  need_rustup rust-src
   say "installing the sources of Rust's standard library"
   (cd "$ROOT" && logged rustup component add rust-src)
 }
@@ -72,7 +79,7 @@ END
 rust_lld() {
   local host
   host=$(cd "$ROOT" && rustc -vV | sed -n 's/^host: //p')
-  echo "$(cd "$ROOT" && rustc --print sysroot)/lib/rustlib/$host/bin/rust-lld"
+  echo "$(rustlib)/$host/bin/rust-lld"
 }
 
 # libunwind.a for a target; six sources, no C++ library.
@@ -135,7 +142,7 @@ use_target() { # target
   # No panic passes through SQLite, the one C source, so it needs no tables to unwind by.
   cflags="-Oz -g0 -ffunction-sections -fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables \
 -ffile-prefix-map=$ROOT=. -ffile-prefix-map=$home=cargo"
-  std=$(cd "$ROOT" && rustc --print sysroot)/lib/rustlib/src/rust
+  std=$(rustlib)/src/rust
   flags="--remap-path-prefix=$ROOT=. --remap-path-prefix=$home=cargo --remap-path-prefix=$std=rust"
   if [ -n "${ANDROID_NDK_HOME:-}" ]; then
     use_ndk "$target"
