@@ -1,7 +1,8 @@
 //! Lists that the owner brings: own ones, and those that somebody else wrote.
 
 use super::ask::{self, ImportList};
-use super::{Code, Core, Fault, answer, locked, rules};
+use super::{Code, Core, Fault, answer, rules};
+use crate::io::locked;
 use crate::limits;
 use crate::lists;
 use crate::service::{self, ListsError};

@@ -13,7 +13,7 @@ mod rules;
 pub use fault::{Code, Fault};
 
 use crate::engine::{Reach, Rules};
-use crate::io::{Bypass, Owners, ProcNet};
+use crate::io::{Bypass, Owners, ProcNet, locked};
 use crate::limits;
 use crate::policy::{Policy, Warning};
 use crate::servers::Servers;
@@ -26,7 +26,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// What the core asks of the app. May be called from several threads.
@@ -66,11 +66,6 @@ pub struct Core {
     lists: Mutex<Vec<Value>>,
     /// Why the last data plane ended by itself.
     ended: Arc<Mutex<Option<Code>>>,
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic in a query leaves a reader that answers the next one all the same.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The table of servers of a file. Without it events say less, and all else goes on.

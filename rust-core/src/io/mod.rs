@@ -122,8 +122,10 @@ impl Control {
     }
 }
 
-fn locked(shown: &Mutex<Snapshot>) -> MutexGuard<'_, Snapshot> {
-    shown.lock().unwrap_or_else(PoisonError::into_inner)
+/// What a lock holds. A panic leaves that whole: each change under one is a single assignment, and a
+/// reader of the store answers the next query all the same.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The data plane, ready to run on a thread of its own.
@@ -253,7 +255,7 @@ impl DataPlane {
             self.engine.handle_timeout(now, &mut self.world);
             more = self.engine.flush(now, &mut self.world);
             self.rest();
-            *locked(&self.shown) = self.snapshot();
+            *locked(&self.shown) = self.snapshot(now);
             if now.mono_us - self.told_us >= TELL_DROPS_US {
                 self.tell_drops(now);
             }
@@ -264,7 +266,7 @@ impl DataPlane {
         let now = self.now();
         self.engine.shut_down(now, &mut self.world);
         self.tell_drops(now);
-        outcome.map(|()| self.snapshot())
+        outcome.map(|()| self.snapshot(now))
     }
 
     fn now(&self) -> Now {
@@ -370,10 +372,10 @@ impl DataPlane {
         stop
     }
 
-    fn snapshot(&self) -> Snapshot {
+    fn snapshot(&self, now: Now) -> Snapshot {
         Snapshot {
             v: SNAPSHOT_VERSION,
-            uptime_ms: self.begun.elapsed().as_millis() as u64,
+            uptime_ms: (now.mono_us / 1000) as u64,
             counters: self.engine.counters().clone(),
             flows: self.engine.flow_count(),
             questions_waiting: self.engine.questions_waiting(),

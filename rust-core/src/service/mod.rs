@@ -3,7 +3,7 @@
 //! Decides nothing: it opens, starts, passes on and closes. Every call may come from any thread.
 
 use crate::engine::{Config, Engine, Reach, Rules};
-use crate::io::{Bypass, Control, DataPlane, IoError, Owners, Parts, Snapshot};
+use crate::io::{Bypass, Control, DataPlane, IoError, Owners, Parts, Snapshot, locked};
 use crate::limits;
 use crate::policy::Policy;
 use crate::signatures::{HostTable, ListError, TableError, parse_list};
@@ -12,7 +12,7 @@ use rustix::fd::OwnedFd;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -103,11 +103,6 @@ pub struct Service {
     plane: Mutex<Option<Running>>,
     /// Held while a data plane begins or ends: two must not number flows at the same time.
     switch: Mutex<()>,
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What a panic left behind is whole: every change here is one assignment.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Service {
