@@ -34,7 +34,8 @@ pub struct Redecoded {
     pub servers: u64,
 }
 
-/// Reads every stored request again, after each stored server got what `servers` knows of it. `progress` is told how many of how many, a batch at a time.
+/// Reads every stored request again, after each stored server got what `servers` knows of it. `progress`
+/// is told how many of how many, a batch at a time.
 ///
 /// # Errors
 /// [`StoreError::Locked`] while another program writes to the database, and whatever else keeps a
