@@ -24,6 +24,8 @@ mod names;
 mod onetrack;
 mod onetrack_plain;
 mod protobuf;
+#[cfg(test)]
+mod recorded;
 mod report;
 #[cfg(test)]
 mod requests;

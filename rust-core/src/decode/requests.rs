@@ -17,7 +17,7 @@ pub(super) struct Sample {
 }
 
 /// A request of HTTP/1.1 as bytes, its Content-Length right.
-fn parse(name: &str, bytes: &[u8]) -> Request {
+pub(super) fn parse(name: &str, bytes: &[u8]) -> Request {
     let mut lines = [httparse::EMPTY_HEADER; 32];
     let mut head = httparse::Request::new(&mut lines);
     let httparse::Status::Complete(end) = head.parse(bytes).unwrap() else { panic!("{name}") };

@@ -1,0 +1,43 @@
+//! Requests recorded from current SDKs, against what the SDKs had been asked to send.
+
+use super::requests::parse;
+use crate::http::Request;
+use serde_json::Value;
+use std::path::Path;
+
+/// One request under `tests/data/recorded` and what its driver says of it.
+pub(super) struct Recorded {
+    pub(super) name: String,
+    pub(super) request: Request,
+    /// The keys are explained in the folder's README.
+    pub(super) truth: Value,
+}
+
+/// Those whose names begin with one of the prefixes, sorted.
+pub(super) fn recorded(prefixes: &[&str]) -> Vec<Recorded> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/recorded");
+    let mut files: Vec<_> = std::fs::read_dir(root)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "http"))
+        .collect();
+    files.sort();
+    let read = |path: &std::path::PathBuf| {
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let request = parse(&name, &std::fs::read(path).unwrap());
+        let truth = std::fs::read(path.with_extension("truth.json")).unwrap();
+        Recorded { name, request, truth: serde_json::from_slice(&truth).unwrap() }
+    };
+    let all = files.iter().map(read);
+    all.filter(|one| prefixes.iter().any(|prefix| one.name.starts_with(prefix))).collect()
+}
+
+#[test]
+fn every_recorded_request_has_its_truth() {
+    let all = recorded(&[""]);
+    assert_eq!(all.len(), 26);
+    for Recorded { name, request, truth } in all {
+        assert!(truth["client"].is_string(), "{name}");
+        super::vectors::check(&request);
+    }
+}
