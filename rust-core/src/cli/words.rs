@@ -61,6 +61,8 @@ pub(crate) const fn id_kind(kind: IdKind) -> &'static str {
         IdKind::Vaid => "VAID",
         IdKind::Mac => "MAC address",
         IdKind::Serial => "serial number",
+        IdKind::Imsi => "IMSI",
+        IdKind::Iccid => "number of the SIM card",
         IdKind::Utdid => "UTDID",
         IdKind::InstanceId => "instance ID",
         IdKind::DistinctId => "distinct ID",
@@ -78,6 +80,7 @@ pub(crate) const fn id_kind(kind: IdKind) -> &'static str {
         IdKind::SerialHash => "hash of the serial number",
         IdKind::PhoneHash => "hash of the phone number",
         IdKind::EmailHash => "hash of the e-mail address",
+        IdKind::DeviceIdHash => "hash of a device ID",
     }
 }
 

@@ -158,6 +158,9 @@ codes!(
         Vaid = "vaid",
         Mac = "mac",
         Serial = "serial",
+        /// Of the card: who is its subscriber, and which card it is.
+        Imsi = "imsi",
+        Iccid = "iccid",
         Utdid = "utdid",
         InstanceId = "instance_id",
         DistinctId = "distinct_id",
@@ -176,6 +179,8 @@ codes!(
         SerialHash = "serial_hash",
         PhoneHash = "phone_hash",
         EmailHash = "email_hash",
+        /// Of one of the phone's identifiers, it is not said which.
+        DeviceIdHash = "device_id_hash",
     }
 );
 

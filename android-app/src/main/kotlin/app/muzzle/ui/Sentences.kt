@@ -173,6 +173,8 @@ private val IDENTIFIERS =
         "vaid" to R.string.id_vaid,
         "mac" to R.string.id_mac,
         "serial" to R.string.id_serial,
+        "imsi" to R.string.id_imsi,
+        "iccid" to R.string.id_iccid,
         "utdid" to R.string.id_utdid,
         "instance_id" to R.string.id_instance_id,
         "distinct_id" to R.string.id_distinct_id,
@@ -182,6 +184,7 @@ private val IDENTIFIERS =
         "mi_account" to R.string.id_mi_account,
         "phone" to R.string.id_phone,
         "email" to R.string.id_email,
+        "device_id" to R.string.id_device_id,
     )
 
 /** What became of an app's or a host's events, in a few words. */
