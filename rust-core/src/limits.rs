@@ -162,6 +162,10 @@ pub const NESTED: usize = 16 * 1024 * 1024;
 pub const ZSTD_WINDOW: u64 = 8 * 1024 * 1024;
 /// Depth to which protobuf and Thrift are read.
 pub const WIRE_DEPTH: usize = 16;
+/// Values kept of one Thrift struct, those nested in it included.
+pub const WIRE_VALUES: usize = 4096;
+/// Digests worked out for one request, to find what an identifier is the digest of.
+pub const DIGESTS: usize = 256;
 /// Parts taken from one multipart body.
 pub const PARTS: usize = 64;
 /// Pairs taken from one form or query string.

@@ -1,6 +1,7 @@
-//! Reads the top level of one struct in Thrift's compact protocol (Apache Thrift,
-//! `doc/specs/thrift-compact-protocol.md`). Never reads what is nested, only steps over it, and
-//! never goes deeper than [`limits::WIRE_DEPTH`].
+//! Reads one struct in Thrift's compact protocol (Apache Thrift,
+//! `doc/specs/thrift-compact-protocol.md`): its top level alone, stepping over what is nested, or the
+//! whole of it. Never goes deeper than [`limits::WIRE_DEPTH`], and keeps no more than
+//! [`limits::WIRE_VALUES`] values.
 
 use crate::event::ProblemCode;
 use crate::limits;
@@ -14,6 +15,43 @@ pub(super) enum Value<'a> {
     Bytes(&'a [u8]),
     /// Anything else.
     Other,
+}
+
+/// A value with what is nested in it, up to the first that could not be read.
+#[derive(Debug, PartialEq)]
+pub(super) enum Tree<'a> {
+    One(Value<'a>),
+    /// A list or set.
+    List(Vec<Tree<'a>>),
+    Map(Vec<(Tree<'a>, Tree<'a>)>),
+    /// By field.
+    Struct(Vec<(i16, Tree<'a>)>),
+}
+
+impl<'a> Tree<'a> {
+    /// The struct that `bytes` are, and why there is no more of it.
+    pub(super) fn parse(bytes: &'a [u8]) -> (Self, Option<ProblemCode>) {
+        let mut tree = Self::Struct(Vec::new());
+        let mut left = limits::WIRE_VALUES;
+        let read = Reader { rest: bytes }.tree(STRUCT, 0, &mut left, &mut tree);
+        (tree, read.err())
+    }
+
+    /// The field of a struct.
+    pub(super) fn field(&self, id: i16) -> Option<&Self> {
+        let Self::Struct(fields) = self else { return None };
+        fields.iter().find_map(|(i, value)| (*i == id).then_some(value))
+    }
+
+    pub(super) fn text(&self) -> Option<&'a str> {
+        let Self::One(Value::Bytes(bytes)) = self else { return None };
+        std::str::from_utf8(bytes).ok()
+    }
+
+    pub(super) fn int(&self) -> Option<i64> {
+        let Self::One(Value::Int(int)) = self else { return None };
+        Some(*int)
+    }
 }
 
 /// The fields up to the first that could not be read.
@@ -148,17 +186,12 @@ impl<'a> Reader<'a> {
                 let (_, true) = self.binary()? else { return Err(ProblemCode::Truncated) };
             }
             LIST | SET => {
-                let head = self.byte()?;
-                let short = u64::from(head >> 4);
-                let count = if short == 15 { self.varint()? } else { short };
-                self.elements(count, &[head & 15], depth)?;
+                let (count, kind) = self.list()?;
+                self.elements(count, &[kind], depth)?;
             }
             MAP => {
-                let count = self.varint()?;
-                if count > 0 {
-                    let kinds = self.byte()?;
-                    self.elements(count, &[kinds >> 4, kinds & 15], depth)?;
-                }
+                let (count, kinds) = self.map()?;
+                self.elements(count, &kinds, depth)?;
             }
             STRUCT => {
                 let mut id = 0;
@@ -169,6 +202,92 @@ impl<'a> Reader<'a> {
             _ => return Err(ProblemCode::Malformed),
         }
         Ok(Value::Other)
+    }
+
+    /// Number and type of the elements of a list or set.
+    fn list(&mut self) -> Result<(u64, u8), ProblemCode> {
+        let head = self.byte()?;
+        let short = u64::from(head >> 4);
+        let count = if short == 15 { self.varint()? } else { short };
+        Ok((count, head & 15))
+    }
+
+    /// Number of the pairs of a map, and types of their halves.
+    fn map(&mut self) -> Result<(u64, [u8; 2]), ProblemCode> {
+        let count = self.varint()?;
+        let kinds = if count > 0 { self.byte()? } else { 0 };
+        Ok((count, [kinds >> 4, kinds & 15]))
+    }
+
+    /// Reads a value and what is nested in it; what came before an error stays in `into`. Each value
+    /// counts one of `left`.
+    fn tree(
+        &mut self,
+        kind: u8,
+        depth: usize,
+        left: &mut usize,
+        into: &mut Tree<'a>,
+    ) -> Result<(), ProblemCode> {
+        if depth == limits::WIRE_DEPTH {
+            return Err(ProblemCode::TooDeep);
+        }
+        *left = left.checked_sub(1).ok_or(ProblemCode::TooLarge)?;
+        const NOTHING: Tree<'static> = Tree::One(Value::Other);
+        match kind {
+            BINARY => {
+                // Half of a text would be another one.
+                let (bytes, true) = self.binary()? else { return Err(ProblemCode::Truncated) };
+                *into = Tree::One(Value::Bytes(bytes));
+            }
+            LIST | SET => {
+                let (count, kind) = self.list()?;
+                *into = Tree::List(Vec::new());
+                let Tree::List(items) = into else { return Ok(()) };
+                for _ in 0..count {
+                    items.push(NOTHING);
+                    let Some(item) = items.last_mut() else { break };
+                    self.element(kind, depth + 1, left, item)?;
+                }
+            }
+            MAP => {
+                let (count, [key, value]) = self.map()?;
+                *into = Tree::Map(Vec::new());
+                let Tree::Map(pairs) = into else { return Ok(()) };
+                for _ in 0..count {
+                    pairs.push((NOTHING, NOTHING));
+                    let Some(pair) = pairs.last_mut() else { break };
+                    self.element(key, depth + 1, left, &mut pair.0)?;
+                    self.element(value, depth + 1, left, &mut pair.1)?;
+                }
+            }
+            STRUCT => {
+                *into = Tree::Struct(Vec::new());
+                let Tree::Struct(fields) = into else { return Ok(()) };
+                let mut id = 0;
+                while let Some(kind) = self.field(&mut id)? {
+                    fields.push((id, NOTHING));
+                    let Some((_, value)) = fields.last_mut() else { break };
+                    self.tree(kind, depth + 1, left, value)?;
+                }
+            }
+            _ => *into = Tree::One(self.value(kind, depth)?),
+        }
+        Ok(())
+    }
+
+    /// As [`Reader::tree`] within a list or map, where a truth value takes a byte.
+    fn element(
+        &mut self,
+        kind: u8,
+        depth: usize,
+        left: &mut usize,
+        into: &mut Tree<'a>,
+    ) -> Result<(), ProblemCode> {
+        if matches!(kind, 1 | 2) {
+            *left = left.checked_sub(1).ok_or(ProblemCode::TooLarge)?;
+            return self.byte().map(drop);
+        }
+        self.tree(kind, depth, left, into)
     }
 
     /// Elements take a byte each at least, also truth values within a list.
@@ -212,6 +331,63 @@ mod tests {
         assert_eq!(read.fields.len(), 8);
         for end in 0..bytes.len() {
             assert_eq!(Struct::parse(&bytes[..end]).problem, Some(ProblemCode::Truncated), "{end}");
+        }
+    }
+
+    #[test]
+    fn what_is_nested_comes_out_up_to_where_it_breaks_off() {
+        let bytes = [
+            0x1b, 2, 0x8c, // 1: map of text to structs
+            1, b'a', 0x18, 1, b'x', 0x16, 4, 0, // "a": {1: "x", 2: 2}
+            1, b'b', 0x18, 1, b'y', 0, // "b": {1: "y"}
+            0x19, 0x15, 6, // 2: [3]
+            0x19, 0x22, 1, 2, // 3: two truth values
+            0,
+        ];
+        let text = |text: &'static str| Tree::One(Value::Bytes(text.as_bytes()));
+        let (tree, problem) = Tree::parse(&bytes);
+        assert_eq!(problem, None);
+        let a = Tree::Struct(vec![(1, text("x")), (2, Tree::One(Value::Int(2)))]);
+        let b = Tree::Struct(vec![(1, text("y"))]);
+        assert_eq!(tree.field(1), Some(&Tree::Map(vec![(text("a"), a), (text("b"), b)])));
+        assert_eq!(tree.field(2), Some(&Tree::List(vec![Tree::One(Value::Int(3))])));
+        assert_eq!((tree.field(4), tree.text(), tree.int()), (None, None, None));
+        for end in 0..bytes.len() {
+            let (tree, problem) = Tree::parse(&bytes[..end]);
+            assert_eq!(problem, Some(ProblemCode::Truncated), "{end}");
+            let Some(Tree::Map(pairs)) = tree.field(1) else { continue };
+            let whole = pairs.iter().filter(|(_, value)| value.field(1) == Some(&text("x")));
+            assert_eq!(whole.count(), usize::from(end >= 8), "{end}");
+        }
+    }
+
+    #[test]
+    fn what_is_nested_is_bounded_in_depth_and_number() {
+        for deep in [vec![0x1c; 100_000], [[0x19].as_slice(), &[0x19; 100_000]].concat()] {
+            assert_eq!(Tree::parse(&deep).1, Some(ProblemCode::TooDeep));
+        }
+        // Empty structs: a value for each byte.
+        let many = [&[0x19, 0xfc, 0xff, 0xff, 0x03][..], &[0; 100_000]].concat();
+        assert_eq!(Tree::parse(&many).1, Some(ProblemCode::TooLarge));
+        let huge = [0x1b, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x88];
+        assert_eq!(Tree::parse(&huge).1, Some(ProblemCode::Truncated));
+        assert_eq!(Tree::parse(&[0x1f]).1, Some(ProblemCode::Malformed));
+    }
+
+    #[test]
+    fn mutated_structs_are_survived() {
+        use crate::decode::vectors::{Random, mutate};
+        let seed =
+            b"\x1b\x02\x8c\x01a\x18\x01x\x16\x04\0\x01b\x18\x01y\0\x19\x1c\x18\x01z\x38\x01w\0\0";
+        let mut random = Random(0x7468_7269_6674);
+        for _ in 0..20_000 {
+            let mut bytes = seed.to_vec();
+            mutate(&mut random, &mut bytes);
+            let (_, problem) = Tree::parse(&bytes);
+            // Whoever steps over what is nested ends at the same place.
+            if problem.is_none() {
+                assert_eq!(Struct::parse(&bytes).problem, None, "{bytes:?}");
+            }
         }
     }
 
