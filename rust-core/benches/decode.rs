@@ -24,6 +24,9 @@ const VECTORS: &[&str] = &[
     "mistat/synthetic-crash.http",
     "umeng/synthetic-codex0.http",
     "umeng/synthetic-codex1.http",
+    "recorded/umeng_938_01.http",
+    "recorded/umeng_apm_efs_180.http",
+    "recorded/umeng_zdata_json_121.http",
     "ut/synthetic-rest-sur.http",
     "ut/synthetic-upload.http",
     "sls/python-sdk-0.9.52-raw.http",
@@ -102,8 +105,18 @@ fn bars(c: &mut Criterion) {
     assert_eq!(decode::decode(&fifty).events.len(), 50);
     let mistat = request(&root.join("mistat/synthetic-v2-ecb.http"));
     println!("MiStat: {} bytes", mistat.body_size);
+    let umeng = request(&root.join("recorded/umeng_989_encrypted_03.http"));
+    let umeng_clear = request(&root.join("recorded/umeng_956_03.http"));
+    for request in [&umeng, &umeng_clear] {
+        assert_eq!(decode::decode(request).events.len(), 6);
+    }
     let mut group = c.benchmark_group("bars");
-    for (name, request) in [("sensors, 50 events", fifty), ("mistat, 1.2 kB", mistat)] {
+    for (name, request) in [
+        ("sensors, 50 events", fifty),
+        ("umeng, six events", umeng),
+        ("umeng, six events, not closed", umeng_clear),
+        ("mistat, 1.2 kB", mistat),
+    ] {
         group.bench_function(name, |b| b.iter(|| decode::decode(black_box(&request))));
     }
     for (name, body) in strangers(4096) {
