@@ -167,6 +167,12 @@ pub(super) fn of(names: Named, leaf: &Leaf, value: &str, text: bool) -> Option<I
     found.filter(|_| !is_blank(value))
 }
 
+/// As [`kind`] of a value whose format says that it is one of this kind: its form need not prove that.
+pub(super) fn exact(kind: IdKind, value: &str) -> Option<IdKind> {
+    let value = trim(value);
+    (!is_blank(value)).then(|| named(kind, value).unwrap_or(kind))
+}
+
 fn by_name(name: Name<'_>) -> Option<IdKind> {
     let plain = plain(name.text);
     let named = |at: &usize| NAMES[*at].0 == plain || NAMES[*at].0.eq_ignore_ascii_case(plain);
@@ -190,7 +196,7 @@ fn undigested(name: &str) -> Option<&str> {
 }
 
 /// The kind of a digest of an identifier.
-fn hash(kind: IdKind) -> Option<IdKind> {
+pub(super) fn hash(kind: IdKind) -> Option<IdKind> {
     Some(match kind {
         AndroidId => AndroidIdHash,
         Imei => ImeiHash,
@@ -263,7 +269,7 @@ pub(super) fn add_within(event: &mut DecodedEvent) {
 }
 
 /// `device_id` holds whatever its sender chose.
-fn device_id(value: &str) -> IdKind {
+pub(super) fn device_id(value: &str) -> IdKind {
     match value {
         _ if is_hex(value, 16) => AndroidId,
         _ if is_imei(value) => Imei,

@@ -26,6 +26,8 @@ mod onetrack_plain;
 mod protobuf;
 #[cfg(test)]
 mod recorded;
+#[cfg(test)]
+mod recorded_umeng;
 mod report;
 #[cfg(test)]
 mod requests;

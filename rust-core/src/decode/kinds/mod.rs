@@ -5,6 +5,7 @@
 mod rules;
 
 use super::names::{Index, Name};
+use super::umeng;
 use crate::event::{Field, IdKind, Kind, Protocol};
 use rules::{RULES, Rule};
 
@@ -74,7 +75,7 @@ const NOTHING: &[&str] = &[
 ];
 
 /// Whether it is one of [`NOTHING`], which few values even begin like.
-fn is_nothing(value: &str) -> bool {
+pub(super) fn is_nothing(value: &str) -> bool {
     matches!(value.as_bytes().first(), None | Some(b'n' | b'{' | b'[' | b'u' | 0x80..))
         && NOTHING.contains(&value)
 }
@@ -137,17 +138,19 @@ const WORDS: &[&str] = &[
     "track", "profile_set", "profile_set_once", "item_set", "track_signup",
     "$AppStart", "$AppEnd", "$AppClick", "$AppViewScreen", "$AppInstall", "$AppCrashed",
     "$pageview", "$WebClick", "$WebStay", "$SignUp",
+    "journal", "former", "sessions", "pages", "locations",
 ];
 
 /// Whether a part of a path or the name of an event is one that formats have, spelled out in this
-/// file: such a name tells nothing about anybody.
+/// file or in Umeng's table: such a name tells nothing about anybody.
 pub fn is_word(name: &str) -> bool {
     let spelled = |rule: &Rule| {
         let own = |pattern: &str| !pattern.ends_with('*') && pattern == name;
         own(rule.event) || rule.name.split('.').any(own)
     };
     let sort = |kind: &IdKind| kind.as_str() == name;
-    WORDS.contains(&name) || IdKind::ALL.iter().any(sort) || RULES.iter().any(spelled)
+    let known = WORDS.contains(&name) || umeng::keys::is_name(name);
+    known || IdKind::ALL.iter().any(sort) || RULES.iter().any(spelled)
 }
 
 impl Rule {
@@ -393,7 +396,9 @@ mod tests {
 
     #[test]
     fn only_names_that_are_spelled_out_are_words() {
-        for word in ["properties", "search_word", "$url", "imei", "youtube_search_op"] {
+        for word in
+            ["properties", "search_word", "$url", "imei", "youtube_search_op", "device_manuid"]
+        {
             assert!(is_word(word), "{word}");
         }
         for other in ["alice", "$element_alice", "properties.x", "13800138000", "*", "$App*"] {
