@@ -94,7 +94,7 @@ missing_packages() {
       || echo libclang-rt-dev
   fi
   if wants jvm "$@"; then
-    command -v javac >/dev/null || echo openjdk-17-jdk-headless
+    command -v javac >/dev/null || echo default-jdk-headless
     command -v nm >/dev/null || echo binutils
   fi
   if wants apk "$@"; then
