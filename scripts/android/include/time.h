@@ -11,6 +11,8 @@ struct tm {
   const char *tm_zone;
 };
 MUZZLE_C time_t time(time_t *);
+MUZZLE_C struct tm *gmtime(const time_t *);
 MUZZLE_C struct tm *localtime_r(const time_t *, struct tm *);
 MUZZLE_C int nanosleep(const struct timespec *, struct timespec *);
+MUZZLE_C size_t strftime(char *, size_t, const char *, const struct tm *);
 #endif
