@@ -5,8 +5,10 @@ Without this control, "the collector received nothing" would prove nothing.
 
 from __future__ import annotations
 
+import base64
 import json
 
+import pytest
 from helpers import page, received_pages, sdk, tcp
 from lab import network, odd, resolver, web
 from lab.lab import BLOCKED, OFF, Lab
@@ -20,13 +22,25 @@ def test_an_unmuzzled_app_reaches_the_collector(bare_lab: Lab) -> None:
     assert received_pages(bare_lab) == [page("control")]
 
 
-def test_the_collector_records_every_byte_in_its_file(bare_lab: Lab) -> None:
+@pytest.mark.parametrize("family", ["--ipv4", "--ipv6"])
+def test_the_collector_records_every_byte_in_its_file(bare_lab: Lab, family: str) -> None:
+    """Of the connection that the request came by: a client may knock elsewhere too."""
+    if family == "--ipv6" and not network.has_ipv6():
+        pytest.skip("this kernel has no IPv6")
+    file = bare_lab.records / "collector.jsonl"
     bare_lab.collector.forget()
-    bare_lab.curl(OFF, "--data", "a=1", "http://sa.api.intl.miui.com/sa")
-    lines = [json.loads(line) for line in (bare_lab.records / "collector.jsonl").open()]
-    assert {line["what"] for line in lines} >= {"open", "data"}
-    assert bare_lab.collector.bytes_received() > 50
-    assert {line["peer"] for line in lines} == {network.PHONE4}
+    old = file.stat().st_size
+    done = bare_lab.curl(OFF, family, "--data", f"a={family}", "http://sa.api.intl.miui.com/sa")
+    assert done.returncode == 0, done
+    [used] = [one for one in bare_lab.collector.connections if one.requests]
+    assert used.peer == {"--ipv4": network.PHONE4, "--ipv6": network.PHONE6}[family]
+    lines = [json.loads(line) for line in file.read_text()[old:].splitlines()]
+    lines = [line for line in lines if line["connection"] == used.number]
+    assert lines[0]["what"] == "open"
+    assert {line["peer"] for line in lines} == {used.peer}
+    written = b"".join(base64.b64decode(line["base64"]) for line in lines if line["what"] == "data")
+    assert written.startswith(b"POST /sa HTTP/1.1\r\n") and written.endswith(f"\r\n\r\na={family}".encode())
+    assert (written, len(written)) == (bytes(used.received), used.total)
 
 
 def test_the_collector_answers_like_the_vendors(bare_lab: Lab) -> None:
