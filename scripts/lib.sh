@@ -36,77 +36,37 @@ logged() {
 
 system_python() { [ -x /usr/bin/python3 ] && echo /usr/bin/python3 || command -v python3; }
 
-wants() { # part parts...
-  local part=$1
-  shift
-  case " $* " in *" $part "*) ;; *) return 1 ;; esac
+# The probes of packages.txt that are more than to look for a command.
+has_python() { [ -n "$(system_python)" ]; }
+has_venv() { has_python && "$(system_python)" -c 'import ensurepip, venv' 2>/dev/null; }
+has_certificates() { [ -s /etc/ssl/certs/ca-certificates.crt ]; }
+has_c() { echo '#include <stdio.h>' | cc -E - >/dev/null 2>&1; }
+has_cxx() { echo '#include <string>' | c++ -x c++ -E - >/dev/null 2>&1; }
+has_subuids() { [ "$(id -u)" = 0 ] || command -v newuidmap >/dev/null; }
+has_scudo() {
+  compgen -G "$(clang -print-resource-dir 2>/dev/null)/lib/*/libclang_rt.scudo_standalone*" >/dev/null
+}
+
+there() { # probe
+  case $1 in
+    has_*) "$1" ;;
+    *) PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null ;;
+  esac
 }
 
 # The Debian and Ubuntu packages that the parts need and that are missing, one a line.
-missing_packages() {
-  local python
-  python=$(system_python) || true
-  if [ -z "$python" ]; then
-    printf '%s\n' python3 python3-venv
-  elif ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
-    echo python3-venv
-  fi
-  command -v curl >/dev/null || echo curl
-  [ -s /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
-  if ! echo '#include <stdio.h>' | cc -E - >/dev/null 2>&1; then
-    printf '%s\n' gcc libc6-dev
-  fi
-  if wants lab "$@"; then
-    command -v ip >/dev/null || [ -x /sbin/ip ] || echo iproute2
-    command -v dnsmasq >/dev/null || [ -x /usr/sbin/dnsmasq ] || echo dnsmasq-base
-    command -v dig >/dev/null || echo bind9-dnsutils
-    command -v openssl >/dev/null || echo openssl
-    command -v iperf3 >/dev/null || echo iperf3
-    command -v tshark >/dev/null || echo tshark
-    command -v ping >/dev/null || echo iputils-ping
-    command -v nsenter >/dev/null || echo util-linux
-    command -v mount >/dev/null || echo mount
-    [ "$(id -u)" = 0 ] || command -v newuidmap >/dev/null || echo uidmap
-  fi
-  if wants fuzz "$@" && ! echo '#include <string>' | c++ -x c++ -E - >/dev/null 2>&1; then
-    echo g++
-  fi
-  if wants bench "$@"; then
-    command -v dnsperf >/dev/null || echo dnsperf
-    command -v make >/dev/null || echo make
-  fi
-  if wants android "$@"; then
-    command -v clang >/dev/null || echo clang
-    command -v llvm-readelf >/dev/null || echo llvm
-  fi
-  if wants npm "$@"; then
-    command -v npm >/dev/null || echo npm
-  fi
-  # The libraries run on 32-bit ARM as Android calls functions, with soft floats: armel. The core's
-  # own tests run on armhf, which Rust is built for everywhere.
-  if wants foreign "$@"; then
-    command -v qemu-aarch64 >/dev/null || echo qemu-user
-    command -v aarch64-linux-gnu-gcc >/dev/null || printf '%s\n' gcc-aarch64-linux-gnu libc6-dev-arm64-cross
-    command -v arm-linux-gnueabi-gcc >/dev/null || printf '%s\n' gcc-arm-linux-gnueabi libc6-dev-armel-cross
-    command -v arm-linux-gnueabihf-gcc >/dev/null || printf '%s\n' gcc-arm-linux-gnueabihf libc6-dev-armhf-cross
-    # Android's allocator.
-    compgen -G "$(clang -print-resource-dir 2>/dev/null)/lib/*/libclang_rt.scudo_standalone*" >/dev/null \
-      || echo libclang-rt-dev
-  fi
-  if wants jvm "$@"; then
-    command -v javac >/dev/null || echo default-jdk-headless
-    command -v nm >/dev/null || echo binutils
-  fi
-  if wants apk "$@"; then
-    command -v mvn >/dev/null || echo maven
-    command -v aapt2 >/dev/null || echo aapt
-    command -v zipalign >/dev/null || echo zipalign
-    command -v apksigner >/dev/null || echo apksigner
-    command -v dexdump >/dev/null || echo dexdump
-  fi
+missing_packages() { # part...
+  local part probe packages
+  while read -r part probe packages; do
+    [ -n "$part" ] || continue
+    case " base $* " in *" $part "*) ;; *) continue ;; esac
+    # Word splitting makes the lines.
+    # shellcheck disable=SC2086
+    there "$probe" </dev/null || printf '%s\n' $packages
+  done <"$ROOT/scripts/packages.txt"
 }
 
-install_packages() {
+install_packages() { # part...
   local missing
   missing=$(missing_packages "$@" | tr '\n' ' ')
   missing=${missing% }
