@@ -140,6 +140,8 @@ pub const HTTP_BODY: usize = 1024 * 1024;
 pub const UNPACKED: usize = 8 * 1024 * 1024;
 /// Depth to which JSON is read.
 pub const JSON_DEPTH: usize = 64;
+/// Values of one JSON text that are told apart at once.
+pub const JSON_NODES: usize = 65_536;
 /// Events taken from one request.
 pub const EVENTS_PER_REQUEST: usize = 1000;
 /// Fields taken from one event.

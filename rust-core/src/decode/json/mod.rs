@@ -5,10 +5,12 @@
 mod flat;
 mod scan;
 mod shape;
+mod tape;
 mod tree;
 
 pub use flat::{Flat, Leaf};
 pub(super) use shape::{Object, Shape, objects};
+pub(super) use tape::{Node, Sort, Tape};
 pub(super) use tree::{Tree, trees};
 
 use crate::event::ProblemCode;

@@ -21,6 +21,11 @@ impl<'a> Scanner<'a> {
         self.at
     }
 
+    /// Goes on behind the first `at` bytes.
+    pub(super) fn go(&mut self, at: usize) {
+        self.at = at;
+    }
+
     /// Whether nothing but white space follows.
     pub(super) fn is_done(mut self) -> bool {
         self.peek().is_none()
