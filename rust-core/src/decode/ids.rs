@@ -210,6 +210,11 @@ pub(super) fn hash(kind: IdKind) -> Option<IdKind> {
     })
 }
 
+/// The kind of a field that holds an identifier and of which no rule speaks.
+pub(super) fn kind_of(id: IdKind) -> Kind {
+    if id == LoginId { Kind::Account } else { Kind::Identifier }
+}
+
 /// A name may lie about a form that is easily checked; a digest may stand under the plain name. An
 /// OAID and a serial number may themselves look like a digest.
 fn named(kind: IdKind, value: &str) -> Option<IdKind> {

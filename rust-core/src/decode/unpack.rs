@@ -137,11 +137,12 @@ pub fn gunzip(packed: &[u8]) -> Unpacked<'static> {
     }
 }
 
+/// Deflate makes no more of one byte.
+const MOST: usize = 1032;
+
 /// What a single member holds, with a plain header and in order up to its last byte, unpacked in one
 /// go: its trailer says how large that is. `None` for all else.
 fn sound_member(packed: &[u8]) -> Option<Vec<u8>> {
-    /// Deflate makes no more of one byte.
-    const MOST: usize = 1032;
     let packed = packed.strip_prefix(&[0x1f, 0x8b, 8, 0])?.get(6..)?;
     let (packed, [c0, c1, c2, c3, s0, s1, s2, s3]) = packed.split_last_chunk()?;
     let size = usize::try_from(u32::from_le_bytes([*s0, *s1, *s2, *s3])).ok()?;
@@ -194,6 +195,19 @@ pub fn inflate(packed: &[u8]) -> Unpacked<'static> {
         Ok(false) => Unpacked::failed(UnpackError::TooLarge),
         Err(e) => Unpacked { bytes: Cow::Owned(out), error: Some(classify(&e)) },
     }
+}
+
+/// Deflate with a zlib header that holds `size` bytes and nothing is wrong with, unpacked in one go.
+/// `None` for all else.
+pub(super) fn inflate_to(packed: &[u8], size: usize) -> Option<Vec<u8>> {
+    if !is_zlib(packed) || size > limits::UNPACKED || size / MOST > packed.len() {
+        return None;
+    }
+    let (mut inflate, mut out) = (flate2::Decompress::new(true), Vec::with_capacity(size));
+    let end = inflate.decompress_vec(packed, &mut out, flate2::FlushDecompress::Finish).ok()?;
+    let whole = end == flate2::Status::StreamEnd
+        && (inflate.total_in(), out.len()) == (packed.len() as u64, size);
+    whole.then_some(out)
 }
 
 /// Reads to the end into `out`; `false` where the bound was hit first.
@@ -283,6 +297,22 @@ mod tests {
     fn coded(coding: &str, body: Vec<u8>) -> Request {
         let headers = vec![("content-encoding".to_owned(), coding.to_owned())];
         Request { headers, body, ..Request::default() }
+    }
+
+    #[test]
+    fn zlib_of_a_known_size_is_the_same_in_one_go() {
+        let clear = b"once or twice, once or twice".repeat(40);
+        let packed = zlib(&clear);
+        assert_eq!(inflate_to(&packed, clear.len()), Some(inflate(&packed).bytes.into_owned()));
+        for size in [0, clear.len() - 1, clear.len() + 1, limits::UNPACKED + 1] {
+            assert_eq!(inflate_to(&packed, size), None, "{size}");
+        }
+        for end in 0..packed.len() {
+            assert_eq!(inflate_to(&packed[..end], clear.len()), None, "{end}");
+        }
+        let mut wrong = packed;
+        *wrong.last_mut().unwrap() ^= 1;
+        assert_eq!(inflate_to(&wrong, clear.len()), None);
     }
 
     #[test]

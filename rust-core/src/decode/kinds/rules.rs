@@ -183,24 +183,8 @@ pub(super) const RULES: &[Rule] = &[
     of(MistatCrash, "device_os", DeviceFact),
     of(MistatCrash, "device_model", DeviceFact),
 
-    // Umeng: what its sections tell beside the header, whose names have their own table.
-    of(Umeng, "entity.ekv.id", FeatureUsed),
-    of(Umeng, "entity.ekv.__ct__", FeatureUsed),
-    of(Umeng, "entity.ekv.activityName", FeatureUsed),
-    of(Umeng, "entity.ekv.pn", DeviceFact),
-    of(Umeng, "entity.ekv.ts", Kind::Other),
-    of(Umeng, "entity.ekv.ds", Kind::Other),
-    of(Umeng, "entity.ekv.pid", Kind::Other),
-    of(Umeng, "entity.ekv.isMainProcess", Kind::Other),
-    of(Umeng, "entity.ekv.pairUUID", Kind::Other),
-    of(Umeng, "entity.session.id", Kind::Other),
-    of(Umeng, "entity.session.start_time", FeatureUsed),
-    of(Umeng, "entity.session.end_time", FeatureUsed),
-    of(Umeng, "entity.session.duration", FeatureUsed),
-    of(Umeng, "entity.session.$page_num", FeatureUsed),
+    // Umeng: what its other sections tell; header and events have their own tables.
     of(Umeng, "entity.active_user.provider", Account),
-    of(Umeng, "entity.error.context", Crash),
-    of(Umeng, "entity.error.error_source", Crash),
     of(Umeng, "a_mac", Kind::Other),
     of(Umeng, "rssi", NetworkFact),
     of(Umeng, "entity.inner.winfo.*", NetworkFact),
@@ -371,7 +355,6 @@ pub(super) const RULES: &[Rule] = &[
     any("campaign", Advertising),
     any("utm_*", Advertising),
 
-    // Umeng: an event's own parameters say what was done, and the section of the phone says what it is.
-    of(Umeng, "entity.ekv.*", FeatureUsed),
+    // Umeng: the section of the phone says what it is.
     of(Umeng, "entity.inner.*", DeviceFact),
 ];

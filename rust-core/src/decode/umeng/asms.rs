@@ -1,13 +1,12 @@
 //! The collection of identifiers (asms), sent apart from the analytics: clear JSON up to 1.4, closed
 //! since. Never opens what is closed.
 
-use super::super::json::Flat;
+use super::super::json::{Flat, Tape};
 use super::super::report::{Report, is_json, text};
-use super::super::{Decoded, Input, json};
+use super::super::{Decoded, Input};
 use super::header::Facts;
 use super::{DECODER, is_at_umeng, keys};
 use crate::event::{ProblemCode, Protocol, State};
-use crate::limits;
 
 /// The step of the path that tells; a version may follow it.
 const STEP: &str = "postZdata";
@@ -22,8 +21,8 @@ pub(super) fn decode(input: &Input<'_>) -> Option<Decoded> {
 /// An object with names of the header.
 fn clear(input: &Input<'_>) -> Option<Decoded> {
     let (text, broken) = text(input.body, input.cut);
-    let members = json::object(&text, limits::FIELDS_PER_EVENT);
-    let known = members.items.iter().filter(|(name, _)| keys::find(name).is_some()).count();
+    let tape = Tape::new(&text);
+    let known = tape.within(0).filter(|(_, node)| keys::find(&node.name).is_some()).count();
     if !text.starts_with('{') || known < 2 && !is_at_umeng(input) {
         return None;
     }
@@ -31,14 +30,18 @@ fn clear(input: &Input<'_>) -> Option<Decoded> {
     if let Some(code) = broken {
         report.problem(code, "");
     }
+    if !report.budget.work(text.len()) {
+        report.problem(ProblemCode::TooLarge, "");
+        return Some(report.read());
+    }
     let mut facts = Facts::default();
-    facts.read(&mut report, "", &text);
-    if members.items.is_empty() {
+    facts.read(&mut report, "", &tape, 0);
+    if tape.within(0).next().is_none() {
         return Some(report.read());
     }
     report.event(Some(STEP.to_owned()), None, Flat::default());
     facts.give(&mut report);
-    let malformed = broken.is_some() || members.problem == Some(ProblemCode::Malformed);
+    let malformed = broken.is_some() || tape.problem == Some(ProblemCode::Malformed);
     Some(if malformed { report.done(State::Undecodable) } else { report.read() })
 }
 

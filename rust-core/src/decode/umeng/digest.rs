@@ -6,7 +6,6 @@ use crate::event::{IdKind, Identifier};
 use crate::limits;
 use compact_str::CompactString;
 use md5::{Digest as _, Md5};
-use std::fmt::Write as _;
 
 /// Whether a text may be an MD5 as the SDK prints it.
 pub(super) fn is_one(text: &str) -> bool {
@@ -63,12 +62,14 @@ fn others(id: &str) -> impl Iterator<Item = String> {
 /// Whether a text is the MD5 of another one, with or without leading zeros.
 fn is_md5(text: &str, of: &str) -> bool {
     let digest = Md5::digest(of.as_bytes());
-    let (mut short, mut whole) = (String::with_capacity(32), String::with_capacity(32));
-    for byte in &digest {
-        let _ = write!(short, "{byte:x}");
-        let _ = write!(whole, "{byte:02x}");
-    }
-    text.eq_ignore_ascii_case(&short) || text.eq_ignore_ascii_case(&whole)
+    let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let value = |digit: u8| char::from(digit).to_digit(16).map(|value| value as u8);
+    let same = |digits: &mut dyn Iterator<Item = u8>| text.bytes().map(value).eq(digits.map(Some));
+    let mut short = digest.iter().flat_map(|byte| {
+        let high = Some(byte >> 4).filter(|high| *high > 0);
+        high.into_iter().chain([byte & 15])
+    });
+    if text.len() == 32 { same(&mut { digits }) } else { same(&mut short) }
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use super::super::form;
 use super::super::json::{self, Flat};
 use super::super::report::{Report, hex, is_json, text};
 use super::super::thrift::Struct;
-use super::super::{Decoded, Input, unpack};
+use super::super::unpack::{self, Unpacked};
+use super::super::{Decoded, Input};
 use super::header::Facts;
 use super::{DECODER, events};
 use crate::event::{Check, Kind, ProblemCode, Protocol, State, Time};
@@ -158,9 +159,8 @@ fn checksum(report: &mut Report, envelope: &Struct<'_>) {
     let int = |id| envelope.int(id).map(|i| i.to_string()).unwrap_or_default();
     let text = |id| envelope.text(id).unwrap_or_default();
     let input = [text(SIGNATURE), &int(SERIAL), &int(SECONDS), &int(LENGTH), text(GUID)].concat();
-    let digest = Md5::digest(input.as_bytes());
-    let digest = digest.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-    let fits = digest.eq_ignore_ascii_case(declared);
+    let (bytes, broken) = hex(declared);
+    let fits = broken.is_none() && *bytes == *Md5::digest(input.as_bytes());
     report.check("checksum", if fits { Check::Ok } else { Check::Mismatch });
 }
 
@@ -185,14 +185,27 @@ fn contents(
         (Some(_), _) => report.problem(ProblemCode::Unsupported, "envelope.codex"),
     }
     let clear = closed.as_ref().map_or(entity, |c| &c.bytes);
-    let unpacked = if is_json(clear) { None } else { Some(unpack::inflate(clear)) };
+    let size = envelope.int(LENGTH).and_then(|size| usize::try_from(size).ok());
+    let sound = size.and_then(|size| unpack::inflate_to(clear, size));
+    let sound = sound.map(|bytes| Unpacked { bytes: Cow::Owned(bytes), error: None });
+    let unpacked = match sound {
+        None if is_json(clear) => None,
+        None => Some(unpack::inflate(clear)),
+        sound => sound,
+    };
     let bytes = unpacked.as_ref().map_or(clear, |u| &u.bytes);
     let error = closed.as_ref().and_then(|c| c.error).or(unpacked.as_ref().and_then(|u| u.error));
     if error.is_none() {
         let fits = envelope.int(LENGTH) == i64::try_from(bytes.len()).ok();
         report.check("size", if fits { Check::Ok } else { Check::Mismatch });
     }
-    let (text, broken) = text(bytes, error.is_some());
+    let (text, broken) = match std::str::from_utf8(bytes) {
+        Ok(whole) if whole.starts_with('{') => (Cow::Borrowed(whole), None),
+        _ => {
+            let (text, broken) = text(bytes, error.is_some());
+            (Cow::Owned(text), broken)
+        }
+    };
     if let Some(code) = error.map(|e| e.code()).or(broken) {
         report.problem(code, PATH);
     }

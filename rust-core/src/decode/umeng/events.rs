@@ -1,160 +1,228 @@
 //! The members of the payload: the header, and sections that hold events. What a list of the
 //! sections is known to hold gives one event each; the rest of a section is one event by its name.
 
-use super::super::json::{self, Flat};
-use super::super::report::{Report, json_moment};
-use super::header::Facts;
-use super::keys;
-use crate::event::{ProblemCode, Time};
+use super::super::json::{self, Flat, Node, Sort, Tape};
+use super::super::names::Name;
+use super::super::report::{Report, moment};
+use super::super::{DecodedEvent, ids, is_package, kinds};
+use super::header::{self, Facts};
+use super::keys::{self, Is, List};
+use crate::event::{Field, Identifier, Kind, Problem, ProblemCode, Protocol, Time};
 use crate::limits;
-
-/// Lists that a section may hold: name, where their members stand, and the members' names of an
-/// event's own name and time. Events of a list without own names are called by what follows `entity.`.
-struct List {
-    name: &'static str,
-    root: &'static str,
-    own: Option<&'static str>,
-    time: &'static str,
-}
-
-const LISTS: &[List] = &[
-    List { name: "sessions", root: "entity.session", own: None, time: "entity.session.start_time" },
-    List { name: "ekv", root: "entity.ekv", own: Some("entity.ekv.id"), time: "entity.ekv.ts" },
-    List { name: "gkv", root: "entity.ekv", own: Some("entity.ekv.id"), time: "entity.ekv.ts" },
-    List { name: "error", root: "entity.error", own: None, time: "entity.error.ts" },
-];
-
-/// Where the session of an event stands, the same as of itself.
-const SESSION: &str = "entity.session.id";
+use compact_str::{CompactString, format_compact};
 
 const USER: &str = "active_user";
 
 /// Reads the payload; whether it was an object with which nothing is wrong, apart from its end.
 pub(super) fn read(report: &mut Report, facts: &mut Facts, text: &str, time: Option<Time>) -> bool {
-    let members = json::object(text, limits::FIELDS_PER_EVENT);
-    let names = || members.items.iter().map(|(name, value)| (keys::section(name), *value));
-    for (_, header) in names().filter(|(name, _)| *name == "header") {
-        facts.read(report, "entity.header.", header);
+    if !report.budget.work(text.len()) {
+        report.problem(ProblemCode::TooLarge, "entity");
+        return false;
     }
-    for (name, section) in names().filter(|(name, _)| *name != "header") {
-        self::section(report, name, section, time);
+    let tape = Tape::new(text);
+    let named = || tape.within(0).map(|(place, node)| (place, keys::section(&node.name)));
+    for (place, _) in named().filter(|(_, name)| *name == "header") {
+        facts.read(report, "entity.header.", &tape, place);
     }
-    if let Some(code) = members.problem {
+    for (place, name) in named().filter(|(_, name)| *name != "header") {
+        section(report, &tape, place, name, time);
+    }
+    if let Some(code) = tape.problem {
         report.problem(code, "entity");
     }
-    let cut = matches!(members.problem, Some(ProblemCode::Truncated));
-    members.problem != Some(ProblemCode::Malformed) && !(cut && members.items.is_empty())
+    let empty = tape.problem.is_some() && tape.within(0).next().is_none();
+    tape.problem != Some(ProblemCode::Malformed) && !empty
 }
 
-fn section(report: &mut Report, name: &str, text: &str, time: Option<Time>) {
+fn section(report: &mut Report, tape: &Tape<'_>, place: usize, name: &str, time: Option<Time>) {
+    let Some(section) = tape.at(place) else { return };
     let root = format!("entity.{name}");
-    let mut rest = Flat::default();
-    let mut listed = false;
-    if text.starts_with('{') && report.budget.work(text.len()) {
-        let members = json::object(text, limits::FIELDS_PER_EVENT);
-        for (name, value) in &members.items {
-            if let Some(list) = LISTS.iter().find(|list| list.name == *name) {
-                listed = true;
-                self::list(report, list, value, time);
-            } else if *name == USER && value.starts_with('{') {
-                listed = true;
-                user(report, value, time);
-            } else {
-                rest.add_text(&mut report.budget, &format!("{root}.{name}"), name, value);
-            }
-        }
-        if let Some(code) = members.problem {
-            rest.problem(code, &root);
-        }
-        listed |= members.items.is_empty() && members.problem.is_none();
-    } else {
-        rest.add_text(&mut report.budget, &root, name, text);
-    }
-    if listed && rest.leaves.is_empty() {
-        for problem in rest.problems {
-            report.problem(problem.code, &problem.path);
+    if section.sort != Sort::Object || tape.within(place).next().is_none() && !section.broken {
+        // An empty section of events says nothing.
+        if section.sort != Sort::Object || name != "analytics" {
+            let mut flat = Flat::default();
+            header::flatten(report, &mut flat, &root, name, section);
+            add(report, name, time, flat);
         }
         return;
     }
-    add(report, name.to_owned(), time, rest);
+    let mut rest = Flat::default();
+    let mut listed = false;
+    for (place, node) in tape.within(place) {
+        if let Some(list) = keys::LISTS.iter().find(|list| list.name == node.name) {
+            listed = true;
+            self::list(report, list, tape, place, time);
+        } else if node.name == USER && node.sort == Sort::Object {
+            listed = true;
+            let mut flat = Flat::default();
+            flat.add_text(&mut report.budget, "entity.active_user", USER, &node.value);
+            add(report, USER, time, flat);
+        } else {
+            let path = format!("{root}.{}", node.name);
+            header::flatten(report, &mut rest, &path, &node.name, node);
+        }
+    }
+    if let Some(code) = tape.problem.filter(|_| section.broken) {
+        report.problem(code, &root);
+    }
+    if !listed || !rest.leaves.is_empty() {
+        add(report, name, time, rest);
+    }
+}
+
+/// Adds what is no list of events, and the identifiers that are known by where they stand.
+fn add(report: &mut Report, name: &str, time: Option<Time>, flat: Flat) {
+    let count = report.count();
+    report.event(Some(name.to_owned()), time, flat);
+    if let Some(event) = report.events().get_mut(count) {
+        super::add_ids(event, keys::WITHIN);
+    }
 }
 
 /// A list of events, or of objects that hold lists of them by their sessions.
-fn list(report: &mut Report, list: &List, text: &str, time: Option<Time>) {
-    let items = match text.starts_with('[') {
-        true => json::list(text, limits::EVENTS_PER_REQUEST),
-        false => json::Parts { items: vec![text], problem: None },
-    };
-    for item in items.items {
-        if report.is_full("entity") || !report.budget.work(item.len()) {
-            return;
-        }
-        let members = json::object(item, limits::FIELDS_PER_EVENT);
-        let of_sessions = |(_, value): &json::Member<'_>| value.starts_with('[');
-        if list.name == "sessions"
-            || !members.items.iter().all(of_sessions)
-            || members.items.is_empty()
-        {
-            event(report, list, item, None, time);
+fn list(report: &mut Report, list: &List, tape: &Tape<'_>, place: usize, time: Option<Time>) {
+    let Some(node) = tape.at(place) else { return };
+    let items = tape.within(place).filter(|_| node.sort == Sort::List);
+    // One that stands alone need not be in a list.
+    let alone = (node.sort != Sort::List).then_some((place, node));
+    for (place, item) in items.chain(alone) {
+        let mut members = tape.within(place).peekable();
+        let by_session = item.sort == Sort::Object
+            && list.event != "session"
+            && members.peek().is_some_and(|(_, node)| node.sort == Sort::List);
+        if !by_session {
+            event(report, list, tape, (place, item), (None, time));
             continue;
         }
-        for (session, events) in members.items {
-            let events = json::list(events, limits::EVENTS_PER_REQUEST);
-            for item in events.items {
-                event(report, list, item, Some(&session), time);
+        for (place, session) in members {
+            for (place, item) in tape.within(place) {
+                event(report, list, tape, (place, item), (Some(&session.name), time));
             }
-            if let Some(code) = events.problem {
-                report.problem(code, list.root);
-            }
-        }
-        if let Some(code) = members.problem {
-            report.problem(code, list.root);
         }
     }
-    if let Some(code) = items.problem {
+    if let Some(code) = tape.problem.filter(|_| node.broken) {
         report.problem(code, list.root);
     }
 }
 
-fn event(report: &mut Report, list: &List, text: &str, session: Option<&str>, time: Option<Time>) {
+/// Adds one event with what it says itself.
+fn event(
+    report: &mut Report,
+    list: &List,
+    tape: &Tape<'_>,
+    (place, node): (usize, &Node<'_>),
+    (session, time): (Option<&str>, Option<Time>),
+) {
     if report.is_full("entity") {
         return;
     }
-    if !text.starts_with('{') {
+    if node.sort != Sort::Object {
         return report.problem(ProblemCode::Malformed, list.root);
     }
-    let mut flat = Flat::default();
-    flat.add_text(&mut report.budget, list.root, "", text);
+    let mut own = Own::default();
+    own.event.fields.reserve_exact(64);
+    own.event.event_time = time;
+    for (_, member) in tape.within(place) {
+        own.member(report, list, member);
+    }
     if let Some(session) = session {
         let session = json::cut(session, limits::FIELD_PATH);
-        flat.put(&mut report.budget, SESSION, "id", session, true);
+        own.put(report, CompactString::const_new(keys::SESSION), session, Kind::Other);
     }
-    let value = |path: &str| {
-        let leaf = flat.leaves.iter().find(|leaf| leaf.path == path);
-        leaf.map(|leaf| leaf.value.to_string())
-    };
-    let own = list.own.and_then(value);
-    let name = own.unwrap_or_else(|| list.root.trim_start_matches("entity.").to_owned());
-    let said = value(list.time);
-    let moment = said.as_deref().map(json_moment);
-    if moment == Some(None) {
-        flat.problem(ProblemCode::Malformed, list.time);
+    if let Some(code) = tape.problem.filter(|_| node.broken) {
+        own.problem(code, list.root);
     }
-    add(report, name, moment.flatten().or(time), flat);
+    own.event.event.get_or_insert_with(|| list.event.to_owned());
+    report.events().push(own.event);
 }
 
-/// Who is signed in.
-fn user(report: &mut Report, text: &str, time: Option<Time>) {
-    let mut flat = Flat::default();
-    flat.add_text(&mut report.budget, "entity.active_user", USER, text);
-    add(report, USER.to_owned(), time, flat);
+/// An event that is being read.
+#[derive(Default)]
+struct Own {
+    event: DecodedEvent,
+    full: bool,
 }
 
-/// Adds an event and the identifiers that are known by where they stand.
-fn add(report: &mut Report, name: String, time: Option<Time>, flat: Flat) {
-    let count = report.count();
-    report.event(Some(name), time, flat);
-    if let Some(event) = report.events().get_mut(count) {
-        super::add_ids(event, keys::WITHIN);
+impl Own {
+    fn member(&mut self, report: &mut Report, list: &List, node: &Node<'_>) {
+        let nested = matches!(node.sort, Sort::Object | Sort::List);
+        let Some(row) = list.row(&node.name).filter(|_| !nested && !node.broken) else {
+            return self.unknown(report, list, node);
+        };
+        let value = &*node.value;
+        match row.is {
+            Is::Name if !value.is_empty() => {
+                self.event.event = Some(json::cut(value, limits::FIELD_PATH).to_owned());
+            }
+            Is::Time => match moment(value) {
+                Some(time) => self.event.event_time = Some(time),
+                None => self.problem(ProblemCode::Malformed, row.path),
+            },
+            Is::Package if is_package(value) => self.event.app_hint = Some(value.to_owned()),
+            _ => {}
+        }
+        let kind = if kinds::is_nothing(value) { Kind::Other } else { row.kind };
+        self.put(report, CompactString::const_new(row.path), value, kind);
+    }
+
+    /// What the app added, by what is known of names in any format.
+    fn unknown(&mut self, report: &mut Report, list: &List, node: &Node<'_>) {
+        let path = format_compact!("{}.{}", list.root, node.name);
+        let mut flat = Flat::default();
+        header::flatten(report, &mut flat, &path, &node.name, node);
+        let event = self.event.event.clone().unwrap_or_default();
+        for leaf in flat.leaves {
+            let id = ids::kind(&leaf);
+            let named = kinds::of(Protocol::Umeng, &event, &leaf.path, Name::new(leaf.key()));
+            let kind = match (named.of(&leaf.value), id) {
+                (Kind::Other, Some(id)) => ids::kind_of(id),
+                (Kind::Other, None) if !kinds::is_nothing(&leaf.value) => list.own,
+                (kind, _) => kind,
+            };
+            let count = self.event.fields.len();
+            self.put(report, leaf.path, leaf.value, kind);
+            let Some(kind) = id.filter(|_| self.event.fields.len() > count) else { continue };
+            let Field { path, value, .. } = &self.event.fields[count];
+            let id = Identifier { kind, value: value.clone(), path: path.clone() };
+            if let Some(time) = ids::created(kind, &id.value) {
+                let path =
+                    format_compact!("{}.created", json::cut(&id.path, limits::FIELD_PATH - 8));
+                self.put(report, path, time.to_string(), Kind::Identifier);
+            }
+            self.event.ids.push(id);
+        }
+        for problem in flat.problems {
+            self.problem(problem.code, &problem.path);
+        }
+    }
+
+    fn put(
+        &mut self,
+        report: &mut Report,
+        path: CompactString,
+        value: impl Into<CompactString> + AsRef<str>,
+        kind: Kind,
+    ) {
+        let size = size_of::<Field>() + path.len() + value.as_ref().len();
+        let room = self.event.fields.len() < limits::FIELDS_PER_EVENT;
+        if !room || !report.budget.keep(size) {
+            if !std::mem::replace(&mut self.full, true) {
+                self.problem(ProblemCode::TooLarge, "");
+            }
+            return;
+        }
+        let value = if value.as_ref().len() > limits::FIELD_VALUE {
+            self.problem(ProblemCode::TooLarge, &path);
+            json::cut(value.as_ref(), limits::FIELD_VALUE).into()
+        } else {
+            value.into()
+        };
+        self.event.fields.push(Field { path, value, kind });
+    }
+
+    fn problem(&mut self, code: ProblemCode, path: &str) {
+        if self.event.problems.len() < limits::FIELDS_PER_EVENT {
+            self.event.problems.push(Problem { code, path: path.to_owned() });
+        }
     }
 }

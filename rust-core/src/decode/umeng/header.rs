@@ -1,7 +1,7 @@
 //! What the events of a request share: the header is understood once, and each event gets a copy of
 //! what it tells. What counts the upload or tells of the SDK stands in the first event alone.
 
-use super::super::json::{self, Flat, Leaf};
+use super::super::json::{self, Flat, Node, Sort, Tape};
 use super::super::names::Name;
 use super::super::report::Report;
 use super::super::{DecodedEvent, ids, is_package, kinds};
@@ -10,7 +10,7 @@ use super::keys::{self, Says};
 use super::tracking;
 use crate::event::{Field, IdKind, Identifier, Kind, Problem, ProblemCode, Protocol};
 use crate::limits;
-use compact_str::CompactString;
+use compact_str::{CompactString, format_compact};
 use std::borrow::Cow;
 
 /// What is known so far.
@@ -37,40 +37,33 @@ enum Unsure {
 
 impl Facts {
     /// Reads the header, or an object with names of a header below no `root`.
-    pub(super) fn read(&mut self, report: &mut Report, root: &str, text: &str) {
+    pub(super) fn read(&mut self, report: &mut Report, root: &str, tape: &Tape<'_>, place: usize) {
         let path = root.trim_end_matches('.');
-        if !text.starts_with('{') || !report.budget.work(text.len()) {
-            report.problem(ProblemCode::Malformed, path);
-            return;
+        let Some(header) = tape.at(place).filter(|node| node.sort == Sort::Object) else {
+            return report.problem(ProblemCode::Malformed, path);
+        };
+        self.every.reserve(limits::FIELDS_PER_EVENT / 8);
+        self.first.reserve(limits::FIELDS_PER_EVENT / 8);
+        for (_, node) in tape.within(place) {
+            self.member(report, root, node);
         }
-        let members = json::object(text, limits::FIELDS_PER_EVENT);
-        self.every.reserve(members.items.len());
-        for (name, value) in &members.items {
-            self.member(report, root, name, value);
-        }
-        if let Some(code) = members.problem {
+        if let Some(code) = tape.problem.filter(|_| header.broken) {
             report.problem(code, path);
         }
     }
 
-    fn member(&mut self, report: &mut Report, root: &str, name: &str, text: &str) {
-        let key = keys::find(name);
-        let nested = text.starts_with(['{', '[']);
-        let Some(key) = key.filter(|_| !nested) else {
-            let name = key.map_or(name, |key| key.long());
-            return self.unknown(report, &[root, name].concat(), name, text);
+    fn member(&mut self, report: &mut Report, root: &str, node: &Node<'_>) {
+        let key = keys::find(&node.name);
+        let nested = matches!(node.sort, Sort::Object | Sort::List);
+        let Some(key) = key.filter(|_| !nested && !node.broken) else {
+            let name = key.map_or(&*node.name, |key| key.long());
+            return self.unknown(report, &[root, name].concat(), name, node);
         };
         let path = match root {
             "" => CompactString::const_new(key.long()),
             _ => CompactString::const_new(key.path),
         };
-        let value = match text.starts_with('"') {
-            false => Cow::Borrowed(text),
-            true => json::unquote(text).unwrap_or_else(|| {
-                report.problem(ProblemCode::Malformed, &path);
-                Cow::Borrowed(text.trim_matches('"'))
-            }),
-        };
+        let value = Cow::Borrowed(&*node.value);
         match key.says {
             Says::Tracking => tracking::read(self, report, &path, &value),
             Says::Fact(kind) => self.fact(report, path, value, kind),
@@ -78,7 +71,7 @@ impl Facts {
             Says::Own => self.put(report, path, value, Kind::Other, false),
             Says::Package => {
                 if self.app.is_none() && is_package(&value) {
-                    self.app = Some(value.clone().into_owned());
+                    self.app = Some(value.to_string());
                 }
                 self.fact(report, path, value, Kind::DeviceFact);
             }
@@ -121,32 +114,30 @@ impl Facts {
         self.put(report, path, value, Kind::Identifier, true);
         if let Some(Field { path, value, .. }) = self.every.get(count) {
             self.unsure.extend(unsure.map(|unsure| (self.ids.len(), unsure)));
-            self.ids.push(Identifier { kind, value: value.clone(), path: path.clone() });
+            let id = Identifier { kind, value: value.clone(), path: path.clone() };
+            if let Some(time) = ids::created(kind, &id.value) {
+                let path = format_compact!("{}.created", id.path);
+                self.fact(report, path, Cow::Owned(time.to_string()), Kind::Identifier);
+            }
+            self.ids.push(id);
         }
     }
 
     /// Adds what no row tells of, by what is known of names in any format.
-    fn unknown(&mut self, report: &mut Report, path: &str, name: &str, text: &str) {
+    fn unknown(&mut self, report: &mut Report, path: &str, name: &str, node: &Node<'_>) {
         let mut flat = Flat::default();
-        flat.add_text(&mut report.budget, path, name, text);
+        flatten(report, &mut flat, path, name, node);
         for leaf in flat.leaves {
-            self.leaf(report, leaf);
+            let id = ids::kind(&leaf);
+            let kind = kinds::of(Protocol::Umeng, "", &leaf.path, Name::new(leaf.key()));
+            let value = Cow::Borrowed(leaf.value.as_str());
+            match id {
+                Some(id) => self.id(report, leaf.path, value, Says::Id(id)),
+                None => self.fact(report, leaf.path, value, kind.of(&leaf.value)),
+            }
         }
         for Problem { code, path } in flat.problems {
             report.problem(code, &path);
-        }
-    }
-
-    fn leaf(&mut self, report: &mut Report, leaf: Leaf) {
-        let kind = kinds::of(Protocol::Umeng, "", &leaf.path, Name::new(leaf.key()));
-        let id = ids::kind(&leaf);
-        let value = Cow::Borrowed(leaf.value.as_str());
-        match id {
-            Some(id) => self.id(report, leaf.path, value, Says::Id(id)),
-            None => {
-                let kind = kind.of(&value);
-                self.put(report, leaf.path, value, kind, kind != Kind::Other);
-            }
         }
     }
 
@@ -234,6 +225,24 @@ impl Facts {
         }
         *report.events() = events;
     }
+}
+
+/// Adds the leaves below a value.
+pub(super) fn flatten(
+    report: &mut Report,
+    flat: &mut Flat,
+    path: &str,
+    name: &str,
+    node: &Node<'_>,
+) {
+    if matches!(node.sort, Sort::Object | Sort::List) {
+        return flat.add_text(&mut report.budget, path, name, &node.value);
+    }
+    let path = json::cut(path, limits::FIELD_PATH);
+    if node.broken {
+        flat.problem(ProblemCode::Malformed, path);
+    }
+    flat.put(&mut report.budget, path, name, &*node.value, node.sort == Sort::Text);
 }
 
 fn too_large(event: &mut DecodedEvent) {

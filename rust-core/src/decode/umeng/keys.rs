@@ -4,7 +4,7 @@
 use super::super::names::{Index, Name};
 use crate::event::{IdKind, Kind};
 use IdKind::{AndroidId, Gaid, Imei, InstanceId, Mac, Oaid, Serial, Utdid};
-use Kind::{DeviceFact, NetworkFact};
+use Kind::{Crash, DeviceFact, FeatureUsed, NetworkFact};
 use Says::{App, DeviceId, Digest, Fact, Id, Own, Package, Tracking};
 
 /// What a member of the header says.
@@ -172,6 +172,93 @@ const KEYS: &[Key] = keys![
     "st" => Own,
     "source_id" => Own,
 ];
+
+/// Lists that sections hold: what stands in them is an event each.
+pub(super) struct List {
+    pub(super) name: &'static str,
+    /// What stands before the names of an event's own members.
+    pub(super) root: &'static str,
+    /// What such an event is called that has no name of its own.
+    pub(super) event: &'static str,
+    /// Members that the SDK itself writes, by name.
+    rows: &'static [Row],
+    /// The kind of what the app added.
+    pub(super) own: Kind,
+}
+
+/// A member of an event.
+pub(super) struct Row {
+    name: &'static str,
+    pub(super) path: &'static str,
+    pub(super) kind: Kind,
+    pub(super) is: Is,
+}
+
+/// What a member is to its event.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Is {
+    Name,
+    Time,
+    Package,
+    Member,
+}
+
+impl List {
+    pub(super) fn row(&self, name: &str) -> Option<&'static Row> {
+        self.rows.iter().find(|row| row.name == name)
+    }
+}
+
+macro_rules! rows {
+    ($root:literal: $($name:literal $kind:expr, $is:expr);+) => {
+        &[$(Row { name: $name, path: concat!($root, ".", $name), kind: $kind, is: $is }),+]
+    };
+}
+
+const EVENTS: &[Row] = rows!["entity.ekv":
+    "id" FeatureUsed, Is::Name;
+    "ts" Kind::Other, Is::Time;
+    "ds" Kind::Other, Is::Member;
+    "pn" DeviceFact, Is::Package;
+    "__ct__" FeatureUsed, Is::Member;
+    "activityName" FeatureUsed, Is::Member;
+    "pid" Kind::Other, Is::Member;
+    "isMainProcess" Kind::Other, Is::Member;
+    "pairUUID" Kind::Other, Is::Member
+];
+
+const SESSIONS: &[Row] = rows!["entity.session":
+    "id" Kind::Other, Is::Member;
+    "start_time" FeatureUsed, Is::Time;
+    "end_time" FeatureUsed, Is::Member;
+    "duration" FeatureUsed, Is::Member;
+    "$page_num" FeatureUsed, Is::Member
+];
+
+const ERRORS: &[Row] = rows!["entity.error":
+    "ts" Kind::Other, Is::Time;
+    "context" Crash, Is::Member;
+    "error_source" Crash, Is::Member
+];
+
+/// What is told of an event's own parameters where no rule speaks: they say what was done.
+const OWN: Kind = FeatureUsed;
+
+pub(super) const LISTS: &[List] = &[
+    List {
+        name: "sessions",
+        root: "entity.session",
+        event: "session",
+        rows: SESSIONS,
+        own: Kind::Other,
+    },
+    List { name: "ekv", root: "entity.ekv", event: "ekv", rows: EVENTS, own: OWN },
+    List { name: "gkv", root: "entity.ekv", event: "gkv", rows: EVENTS, own: OWN },
+    List { name: "error", root: "entity.error", event: "error", rows: ERRORS, own: Kind::Other },
+];
+
+/// Where the session of an event stands, the same as of itself.
+pub(super) const SESSION: &str = "entity.session.id";
 
 /// Members beside the header, whose names were shortened, too.
 const SECTIONS: &[(&str, &str)] = &[("#h", "header"), ("#a", "analytics")];

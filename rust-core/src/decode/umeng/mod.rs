@@ -14,7 +14,7 @@ pub(super) mod keys;
 mod tracking;
 
 use super::{Decoded, DecodedEvent, Input, host, ids};
-use crate::event::{IdKind, Identifier, Kind};
+use crate::event::{IdKind, Identifier};
 
 const DECODER: &str = "umeng/2";
 
@@ -38,7 +38,7 @@ fn add_ids(event: &mut DecodedEvent, table: &[(&str, IdKind)]) {
         let field = event.fields.iter_mut().find(|field| field.path == *path);
         let Some(field) = field else { continue };
         let Some(kind) = ids::exact(*kind, &field.value) else { continue };
-        field.kind = if kind == IdKind::LoginId { Kind::Account } else { Kind::Identifier };
+        field.kind = ids::kind_of(kind);
         event.ids.retain(|id| id.path != *path);
         let (value, path) = (field.value.clone(), field.path.clone());
         event.ids.push(Identifier { kind, value, path });
