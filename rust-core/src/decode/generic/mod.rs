@@ -4,6 +4,8 @@
 //!
 //! Evidence: its readers are tested by the formats that use them; bodies of its own are synthetic.
 
+mod events;
+
 use super::form::{self, Form};
 use super::json::{Budget, Flat, Leaf};
 use super::meaning::{Meanings, Told};
@@ -13,9 +15,10 @@ use super::unpack::{self, UnpackError, Unpacked};
 use super::{Decoded, DecodedEvent, Input, ids, kinds, lz, multipart};
 use crate::event::{Field, Kind, ProblemCode, Protocol, State};
 use crate::limits;
+use events::Found;
 use std::collections::BTreeMap;
 
-const DECODER: &str = "generic/2";
+const DECODER: &str = "generic/3";
 
 /// Shortest text that is tried as base64.
 const BASE64_TEXT: usize = 16;
@@ -32,21 +35,15 @@ pub(super) fn decode(input: &Input<'_>) -> Option<Decoded> {
     if !input.body.is_empty() {
         structured |= unwrap.body(input.body);
     }
-    let told = Meanings::new(Protocol::Unknown).told("", unwrap.flat.leaves);
-    let Told { fields, ids, app_hint, .. } = told;
-    let mut event = DecodedEvent { app_hint, fields, ids, ..DecodedEvent::default() };
-    ids::add_within(&mut event);
-    let telling = |f: &Field| f.kind != Kind::Other || kinds::is_web_address(&f.value);
-    let telling = event.fields.iter().any(telling) || !event.ids.is_empty();
-    for problem in unwrap.flat.problems {
-        if !event.problems.contains(&problem) {
-            event.problems.push(problem);
-        }
-    }
     let mut problems = input.problems.clone();
-    if !(structured || telling) {
+    let mut reader = Reader { meanings: Meanings::new(Protocol::Unknown), telling: structured };
+    let events = match std::mem::take(&mut unwrap.events) {
+        found if found.is_empty() => vec![reader.event(alone(unwrap.flat))],
+        found => unwrap.beside(found).into_iter().map(|one| reader.event(one)).collect(),
+    };
+    if !reader.telling {
         // What stood in the way may still be worth telling.
-        problems.extend(event.problems);
+        problems.extend(events.into_iter().flat_map(|event| event.problems));
         return Some(Decoded::unknown(problems));
     }
     Some(Decoded {
@@ -55,13 +52,65 @@ pub(super) fn decode(input: &Input<'_>) -> Option<Decoded> {
         decoder: DECODER,
         checks: BTreeMap::new(),
         problems,
-        events: vec![event],
+        events,
     })
+}
+
+/// A request that is one event: parameters of a form or query may name it and say when it was.
+fn alone(flat: Flat) -> Found {
+    let parameter = |leaf: &&Leaf| {
+        let place = leaf.path.strip_suffix(leaf.key());
+        matches!(place, Some("query." | "form."))
+    };
+    let parameters = flat.leaves.iter().filter(parameter);
+    let quoted =
+        |leaf: &Leaf| Some((leaf.key().to_owned(), serde_json::to_string(&leaf.value).ok()?));
+    let parameters: Vec<_> = parameters.filter_map(quoted).collect();
+    let parameters = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    match events::named(parameters, true) {
+        (Some(name), Some(time)) => Found { name: Some(name), time: Some(time), flat },
+        _ => Found { name: None, time: None, flat },
+    }
+}
+
+/// Tells what the fields of events say.
+struct Reader {
+    meanings: Meanings,
+    /// Whether any of it says something.
+    telling: bool,
+}
+
+impl Reader {
+    fn event(&mut self, Found { name, time, flat }: Found) -> DecodedEvent {
+        let told = self.meanings.told(name.as_deref().unwrap_or_default(), flat.leaves);
+        let Told { fields, ids, app_hint, .. } = told;
+        let mut event = DecodedEvent {
+            event: name,
+            event_time: time,
+            app_hint,
+            fields,
+            ids,
+            ..DecodedEvent::default()
+        };
+        ids::add_within(&mut event);
+        let telling = |f: &Field| f.kind != Kind::Other || kinds::is_web_address(&f.value);
+        self.telling |= event.fields.iter().any(telling) || !event.ids.is_empty();
+        for problem in flat.problems {
+            if !event.problems.contains(&problem) {
+                event.problems.push(problem);
+            }
+        }
+        event
+    }
 }
 
 struct Unwrap {
     flat: Flat,
     budget: Budget,
+    /// Events that stood in lists.
+    events: Vec<Found>,
+    /// Within an event or what belongs to one.
+    within: bool,
     /// Bytes that packings may still give.
     left: usize,
     cut: bool,
@@ -73,7 +122,8 @@ struct Mark(usize, usize);
 /// The answer of each method below: whether the bytes had an inner structure that was read.
 impl Unwrap {
     fn new(cut: bool) -> Self {
-        Self { flat: Flat::default(), budget: Budget::default(), left: limits::NESTED, cut }
+        let (flat, budget, events) = (Flat::default(), Budget::default(), Vec::new());
+        Self { flat, budget, events, within: false, left: limits::NESTED, cut }
     }
 
     fn mark(&self) -> Mark {
@@ -200,6 +250,9 @@ impl Unwrap {
     }
 
     fn json(&mut self, path: &str, key: &str, text: &str, depth: usize) -> bool {
+        if self.events(path, text, depth) {
+            return true;
+        }
         let mut inner = Flat::uncut();
         inner.add_text(&mut self.budget, path, key, text);
         let broken = inner.problems.iter().any(|p| p.code == ProblemCode::Malformed);
@@ -220,7 +273,8 @@ impl Unwrap {
     }
 
     fn leaf(&mut self, leaf: Leaf, depth: usize) {
-        let worth = leaf.text && leaf.value.len() >= BASE64_TEXT;
+        let long = leaf.value.len() >= BASE64_TEXT;
+        let worth = leaf.text && (long || is_json(leaf.value.as_bytes()));
         if worth && self.text(&leaf.path, leaf.key(), &leaf.value, depth) {
             return;
         }
