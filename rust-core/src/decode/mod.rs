@@ -27,6 +27,8 @@ mod protobuf;
 #[cfg(test)]
 mod recorded;
 #[cfg(test)]
+mod recorded_generic;
+#[cfg(test)]
 mod recorded_umeng;
 mod report;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Requests recorded from current SDKs, against what the SDKs had been asked to send.
 
 use super::requests::parse;
+use crate::event::Kind;
 use crate::http::Request;
 use serde_json::Value;
 use std::path::Path;
@@ -40,4 +41,31 @@ fn every_recorded_request_has_its_truth() {
         assert!(truth["client"].is_string(), "{name}");
         super::vectors::check(&request);
     }
+}
+
+/// Each row says how many fields of the recorded requests of a protocol no rule has a kind for.
+const SHARES: &str = include_str!("../../../docs/adding-a-decoder.md");
+
+#[test]
+fn at_most_a_third_of_the_recorded_fields_is_other_and_the_table_says_so() {
+    let mut counts = std::collections::BTreeMap::<&str, (usize, usize)>::new();
+    for Recorded { request, .. } in recorded(&[""]) {
+        let decoded = super::decode(&request);
+        let fields = decoded.events.iter().flat_map(|event| &event.fields);
+        let (other, all) = counts.entry(decoded.protocol.as_str()).or_default();
+        for field in fields {
+            *all += 1;
+            *other += usize::from(field.kind == Kind::Other);
+        }
+    }
+    let (other, all) = counts.values().fold((0, 0), |(o, a), (other, all)| (o + other, a + all));
+    let row = |name: &str, other: usize, all: usize| {
+        format!("| {name} | {all} | {other} | {} % |\n", (other * 100 + all / 2) / all)
+    };
+    let mut wanted: String =
+        counts.iter().map(|(name, (other, all))| row(&format!("`{name}`"), *other, *all)).collect();
+    wanted += &row("all", other, all);
+    print!("{wanted}");
+    assert!(other * 3 <= all, "{other} of {all}");
+    assert!(SHARES.contains(&wanted), "docs/adding-a-decoder.md lacks these rows:\n{wanted}");
 }

@@ -119,9 +119,10 @@ fn is_event(text: &str, in_list: bool) -> bool {
     matches!(of_members(&members, in_list), (Some(_), Some(_)))
 }
 
-/// Whether all are objects and some an event.
-fn are_events(items: &[&str]) -> bool {
-    items.iter().all(|item| item.starts_with('{')) && items.iter().any(|item| is_event(item, true))
+/// Whether all are objects and some an event; those of a list of events may be named loosely.
+fn are_events(items: &[&str], listed: bool) -> bool {
+    items.iter().all(|item| item.starts_with('{'))
+        && items.iter().any(|item| is_event(item, listed))
 }
 
 fn is_list_name(name: &str) -> bool {
@@ -161,8 +162,8 @@ impl Unwrap {
         }
         if text.starts_with('[') {
             let items = json::list(text, limits::EVENTS_PER_REQUEST).items;
-            let listed = levels >= LEVELS - 1 || is_list_name(name);
-            return listed && are_events(&items)
+            let listed = levels == LEVELS || is_list_name(name);
+            return are_events(&items, listed)
                 || items.iter().any(|item| self.holds("", item, levels - 1));
         }
         if !text.starts_with('{') {
@@ -172,7 +173,7 @@ impl Unwrap {
         let listed = |(name, value): &Member<'_>| {
             let value = opened(value);
             let items = || json::list(&value, limits::EVENTS_PER_REQUEST).items;
-            is_list_name(name) && value.starts_with('[') && are_events(&items())
+            is_list_name(name) && value.starts_with('[') && are_events(&items(), true)
         };
         if members.iter().any(listed) {
             return true;
@@ -197,7 +198,8 @@ impl Unwrap {
         let below = levels.saturating_sub(1);
         if text.starts_with('[') {
             let list = json::list(text, limits::EVENTS_PER_REQUEST);
-            let events = are_events(&list.items);
+            let name = path.rsplit('.').next().unwrap_or_default();
+            let events = are_events(&list.items, levels == LEVELS || is_list_name(name));
             for item in &list.items {
                 if events {
                     self.found(item, beside, depth);

@@ -253,7 +253,9 @@ mod tests {
             ("$carrier $network_type $wifi", NetworkFact),
             ("$latitude $longitude", Location),
             ("$title $screen_name $element_content $element_type $is_first_day", FeatureUsed),
-            ("$lib $lib_version", Kind::Other),
+            ("$lib $lib_version", DeviceFact),
+            ("$event_session_id", Identifier),
+            ("$lib_method $anything_else", Kind::Other),
             ("$device_id", Identifier),
         ] {
             for name in names.split(' ') {
@@ -272,12 +274,15 @@ mod tests {
         for protocol in [OnetrackPlain, MiuiAnalytics] {
             let head = |name: &str| kind(protocol, "view", &format!("H.{name}"), name, "x");
             for (names, expected) in [
-                ("mfrs model platform miui build os_ver app_ver pkg tz region", DeviceFact),
+                (
+                    "mfrs model platform miui build os_ver app_id app_ver sdk_ver pkg tz region",
+                    DeviceFact,
+                ),
                 ("uid uid_type", Account),
                 ("net", NetworkFact),
                 // What these say is said by their identifiers, or is the collector's own.
                 ("imei oaid sn gaid android_id instance_id", Kind::Other),
-                ("app_id channel e_ts plugin_id sdk_ver sid", Kind::Other),
+                ("channel e_ts plugin_id sid", Kind::Other),
             ] {
                 for name in names.split(' ') {
                     assert_eq!(head(name), expected, "{protocol} {name}");
@@ -366,7 +371,8 @@ mod tests {
     fn protocol_path_and_prefix_rules_apply() {
         assert_eq!(sensors("", "identities.$identity_anything", "x"), Identifier);
         assert_eq!(kind(Protocol::Sls, "", "identities.x", "x", "x"), Kind::Other);
-        assert_eq!(sensors("", "lib.$app_version", "x"), Kind::Other);
+        assert_eq!(sensors("", "lib.$app_version", "x"), DeviceFact);
+        assert_eq!(sensors("", "lib.$lib_detail", "x"), Kind::Other);
         assert_eq!(sensors("", "properties.$app_version", "x"), DeviceFact);
         assert_eq!(sensors("", "properties.$utm_source", "x"), Advertising);
         assert_eq!(sensors("$AppStart", "event", "$AppStart"), FeatureUsed);
