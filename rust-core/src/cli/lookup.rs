@@ -256,7 +256,7 @@ fr.sa.api.intl.miui.com
   format       sensors
   region       server for phones sold outside China
   rule         sa.api.intl.miui.com and everything under it
-  list         xiaomi@2
+  list         xiaomi@3
   source       palant.info 2020-05-04 (Mint Browser endpoint); AdAway; NextDNS; StevenBlack@2022 (CC-BY-3.0 AND MIT)
 "
         );
@@ -363,7 +363,7 @@ fr.sa.api.intl.miui.com
         let list = |host| table.lookup(host).map(|id| table.rule(id).list);
         assert_eq!(list("a.example.org"), Some("mine@7"));
         assert_eq!(list("tracking.miui.com"), Some("mine@7"));
-        assert_eq!(list("x.tracking.miui.com"), Some("xiaomi@2"));
+        assert_eq!(list("x.tracking.miui.com"), Some("xiaomi@3"));
     }
 
     #[test]

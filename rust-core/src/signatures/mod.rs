@@ -129,6 +129,82 @@ mod tests {
         assert_eq!(table.lookup_address("192.0.2.1".parse().unwrap()), None);
     }
 
+    /// Names of `tests/data/hosts-2026-11.txt` with the word that says what is known of them.
+    fn hosts_of_today() -> impl Iterator<Item = (&'static str, &'static str)> {
+        let text = include_str!("../../tests/data/hosts-2026-11.txt");
+        text.lines().filter(|l| !l.starts_with('#')).map(|l| l.split_once(' ').unwrap())
+    }
+
+    #[test]
+    fn hosts_of_today_are_known_and_what_breaks_is_not_blocked_silently() {
+        let table = HostTable::builtin();
+        for (known, host) in hosts_of_today() {
+            let id = table.lookup(host).unwrap_or_else(|| panic!("{host} is not known"));
+            let rule = table.rule(id);
+            let good = match known {
+                "missing" | "sdk" => rule.listing != Listing::Never,
+                "push" => rule.listing == Listing::Allow && rule.category == Category::Push,
+                "breaks" => rule.listing != Listing::Block && rule.side_effect.len() > 10,
+                _ => panic!("{known}"),
+            };
+            assert!(good, "{known} {host}: {rule:?}");
+        }
+        for (host, listing) in [
+            ("data.sec.miui.com", Listing::Record),
+            ("errnewlog.umeng.com", Listing::Record),
+            ("pubsub.googleapis.com", Listing::Record),
+            ("tenant-default-cn.rum.aliyuncs.com", Listing::Record),
+            ("arms-retcode.aliyuncs.com", Listing::Block),
+            ("sdkconfig.ad.rus.xiaomi.com", Listing::Block),
+            ("mcs.volceapplog.com", Listing::Block),
+        ] {
+            assert_eq!(table.rule(table.lookup(host).unwrap()).listing, listing, "{host}");
+        }
+    }
+
+    #[test]
+    fn names_beside_a_known_one_follow_it_and_neighbours_of_another_kind_do_not() {
+        let table = HostTable::builtin();
+        for (host, expected) in [
+            ("v6-adashx.ut.taobao.com", Some(Listing::Block)),
+            ("dualstack-adashx.ut.amap.com", Some(Listing::Block)),
+            ("s12.cnzz.com", Some(Listing::Block)),
+            ("logserver.insight.ucweb.com", Some(Listing::Block)),
+            ("ru.o2o.api.xiaomi.com", Some(Listing::Block)),
+            ("api.ad.rus.xiaomi.com", Some(Listing::Block)),
+            ("abtest.mistat.rus.xiaomi.com", Some(Listing::Block)),
+            ("ulogs.umeng.com.gds.alibabadns.com", Some(Listing::Block)),
+            ("errlog.umeng.com.gds.alibabadns.com", Some(Listing::Record)),
+            ("umengacs.m.taobao.com.gds.alibabadns.com", Some(Listing::Allow)),
+            ("errnewlog2.umeng.com", Some(Listing::Record)),
+            ("www.umeng.com", Some(Listing::Record)),
+            ("acs.m.taobao.com", None),
+            ("restapi.amap.com", None),
+            ("www.taobao.com.gds.alibabadns.com", None),
+            ("bucket.oss-cn-hangzhou.aliyuncs.com.gds.alibabadns.com", None),
+            ("storage.googleapis.com", None),
+            ("api.browser.miui.com", None),
+            ("www.quark.cn", None),
+        ] {
+            let listing = table.lookup(host).map(|id| table.rule(id).listing);
+            assert_eq!(listing, expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn no_built_in_row_names_a_list_under_a_licence_that_binds() {
+        for rule in HostTable::builtin().rules() {
+            let source = rule.source.to_ascii_lowercase();
+            // An issue there is a fact, and has a number; a page is its operator's own.
+            let sources = source.split("; ").filter(|s| !s.contains('#') && !s.contains("://"));
+            for source in sources {
+                for list in ["hagezi", "adguard", "awavenue", "mullvad"] {
+                    assert!(!source.contains(list), "{}: {source}", rule.pattern);
+                }
+            }
+        }
+    }
+
     #[test]
     fn the_licences_that_the_rows_name_are_those_of_the_notice() {
         let notice = include_str!("../../../NOTICE");
@@ -138,6 +214,9 @@ mod tests {
             }
             let adaway = rule.source.contains("AdAway");
             assert_eq!(adaway, rule.licence.contains("CC-BY-3.0"), "{}", rule.pattern);
+            for (name, _) in rule.source.split("; ").filter_map(|s| s.split_once("@20")) {
+                assert!(notice.contains(name), "{name} of {}", rule.pattern);
+            }
         }
     }
 }
