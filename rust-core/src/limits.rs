@@ -174,6 +174,8 @@ pub const PARTS: usize = 64;
 pub const FORM_PAIRS: usize = 512;
 /// Longest first name of a body that is read as a form, bytes.
 pub const FORM_NAME: usize = 256;
+/// Members of gzip, or frames of Zstandard, unpacked in a row.
+pub const PACKED_PARTS: usize = 1024;
 /// Content codings undone on one body.
 pub const CONTENT_CODINGS: usize = 4;
 

@@ -3,6 +3,7 @@
 
 use super::unpack::{UnpackError, Unpacked, bounded};
 use crate::limits;
+use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 use std::borrow::Cow;
 
 /// An LZ4 block (LZ4 Block Format Description) that holds `size` bytes when unpacked. Written here
@@ -74,42 +75,101 @@ fn length(nibble: u8, rest: &mut &[u8]) -> Result<usize, UnpackError> {
     Ok(total)
 }
 
-/// Whether bytes begin like a Zstandard frame (RFC 8878 §3.1.1).
+/// RFC 8878 §3.1.1.
+const FRAME: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// Whether bytes begin like a Zstandard frame (RFC 8878 §3.1.1), or like one to be skipped.
 pub(super) fn is_zstd(bytes: &[u8]) -> bool {
-    bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
+    bytes.starts_with(&FRAME) || is_skippable(bytes)
 }
 
-/// One Zstandard frame (RFC 8878). Its checksum is not compared. Of a frame that was cut, the whole
-/// blocks come out.
+/// RFC 8878 §3.1.2.
+fn is_skippable(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
+}
+
+/// Whether bytes end inside the number that a frame begins with.
+pub(super) fn ends_inside_magic(bytes: &[u8]) -> bool {
+    let skippable =
+        matches!(bytes, [0x50..=0x5f] | [0x50..=0x5f, 0x2a] | [0x50..=0x5f, 0x2a, 0x4d]);
+    let frame = !bytes.is_empty() && bytes.len() < FRAME.len() && FRAME.starts_with(bytes);
+    skippable || frame
+}
+
+/// Zstandard frames in a row (RFC 8878 §3.1), those to be skipped left out. Their checksums are not
+/// compared. Of a frame that was cut, the whole blocks come out. What follows the last one is left
+/// unread.
 pub(super) fn zstd(packed: &[u8]) -> Unpacked<'static> {
-    let whole = frame(packed);
-    match mended(packed).filter(|_| whole.error == Some(UnpackError::Truncated)) {
-        Some(mended) => Unpacked { bytes: frame(&mended).bytes, ..whole },
-        None => whole,
+    let mut decoder = FrameDecoder::new();
+    let (mut out, mut rest) = (Vec::new(), packed);
+    let mut error = Some(UnpackError::TooLarge);
+    for _ in 0..limits::PACKED_PARTS {
+        let read =
+            if is_skippable(rest) { skipped(rest) } else { frame(rest, &mut decoder, &mut out) };
+        match read {
+            Ok(after) if is_zstd(after) => rest = after,
+            Ok(after) => {
+                error = ends_inside_magic(after).then_some(UnpackError::Truncated);
+                break;
+            }
+            Err(UnpackError::TooLarge) => return Unpacked::failed(UnpackError::TooLarge),
+            Err(e) => {
+                error = Some(e);
+                break;
+            }
+        }
     }
+    Unpacked { bytes: Cow::Owned(out), error }
 }
 
-fn frame(packed: &[u8]) -> Unpacked<'static> {
-    let failed = |error| Unpacked { bytes: Cow::Borrowed(&[]), error: Some(error) };
+/// What follows a frame to be skipped.
+fn skipped(packed: &[u8]) -> Result<&[u8], UnpackError> {
+    let [_, _, _, _, s0, s1, s2, s3, rest @ ..] = packed else {
+        return Err(UnpackError::Truncated);
+    };
+    let size = usize::try_from(u32::from_le_bytes([*s0, *s1, *s2, *s3])).ok();
+    size.and_then(|size| rest.get(size..)).ok_or(UnpackError::Truncated)
+}
+
+/// Adds what one frame holds, or its whole blocks; gives what follows it.
+fn frame<'a>(
+    packed: &'a [u8],
+    decoder: &mut FrameDecoder,
+    out: &mut Vec<u8>,
+) -> Result<&'a [u8], UnpackError> {
+    let before = out.len();
+    let read = whole(packed, decoder, out);
+    if read == Err(UnpackError::Truncated)
+        && let Some(mended) = mended(packed)
+    {
+        out.truncate(before);
+        whole(&mended, decoder, out)?;
+    }
+    read
+}
+
+fn whole<'a>(
+    packed: &'a [u8],
+    decoder: &mut FrameDecoder,
+    out: &mut Vec<u8>,
+) -> Result<&'a [u8], UnpackError> {
     // The decoder reserves the window before it reads any data.
-    match header(packed) {
-        Ok(Header { window, .. }) if window <= limits::ZSTD_WINDOW => {}
-        Ok(_) => return failed(UnpackError::TooLarge),
-        Err(error) => return failed(error),
+    match header(packed)? {
+        Header { window, .. } if window > limits::ZSTD_WINDOW => return Err(UnpackError::TooLarge),
+        Header { dictionary: true, .. } => return Err(UnpackError::Unsupported),
+        Header { .. } => {}
     }
     let mut source = Source { rest: packed, dry: false };
-    let mut out = Vec::new();
-    let read = match ruzstd::decoding::StreamingDecoder::new(&mut source) {
-        Ok(mut decoder) => bounded(&mut decoder, &mut out).map_err(drop),
+    let read = match StreamingDecoder::new_with_decoder(&mut source, decoder) {
+        Ok(mut decoder) => bounded(&mut decoder, out).map_err(drop),
         Err(_) => Err(()),
     };
-    let error = match read {
-        Ok(true) => None,
-        Ok(false) => return failed(UnpackError::TooLarge),
-        Err(()) if source.dry => Some(UnpackError::Truncated),
-        Err(()) => Some(UnpackError::Malformed),
-    };
-    Unpacked { bytes: Cow::Owned(out), error }
+    match read {
+        Ok(true) => Ok(source.rest),
+        Ok(false) => Err(UnpackError::TooLarge),
+        Err(()) if source.dry => Err(UnpackError::Truncated),
+        Err(()) => Err(UnpackError::Malformed),
+    }
 }
 
 /// The frame up to its last whole block, that one marked as the last and the checksum as absent: the
@@ -155,13 +215,18 @@ struct Header {
     window: u64,
     /// Bytes of the header itself, the magic number included.
     size: usize,
+    /// Whether it needs a dictionary that was agreed on elsewhere.
+    dictionary: bool,
 }
 
 /// RFC 8878 §3.1.1.1.
 fn header(packed: &[u8]) -> Result<Header, UnpackError> {
     let [_, _, _, _, descriptor, rest @ ..] = packed else { return Err(UnpackError::Truncated) };
     let single = descriptor & 0x20 != 0;
-    let dictionary = [0, 1, 2, 4][usize::from(descriptor & 3)];
+    let digits = [0, 1, 2, 4][usize::from(descriptor & 3)];
+    let at = usize::from(!single);
+    let id = rest.get(at..at + digits).ok_or(UnpackError::Truncated)?;
+    let dictionary = id.iter().any(|&byte| byte != 0);
     let content = match descriptor >> 6 {
         0 => usize::from(single),
         flag => 1 << flag,
@@ -170,12 +235,12 @@ fn header(packed: &[u8]) -> Result<Header, UnpackError> {
         let &byte = rest.first().ok_or(UnpackError::Truncated)?;
         let base = 1u64 << (10 + (byte >> 3));
         let window = base + base / 8 * u64::from(byte & 7);
-        return Ok(Header { window, size: 6 + dictionary + content });
+        return Ok(Header { window, size: 6 + digits + content, dictionary });
     }
-    let size = rest.get(dictionary..dictionary + content).ok_or(UnpackError::Truncated)?;
+    let size = rest.get(digits..digits + content).ok_or(UnpackError::Truncated)?;
     let window = size.iter().rev().fold(0, |size, byte| size << 8 | u64::from(*byte));
     let window = if content == 2 { window + 256 } else { window };
-    Ok(Header { window, size: 5 + dictionary + content })
+    Ok(Header { window, size: 5 + digits + content, dictionary })
 }
 
 #[cfg(test)]
@@ -221,20 +286,20 @@ mod tests {
     }
 
     /// "abc" in one raw block, a window of 1 KiB.
-    const FRAME: &[u8] = b"\x28\xb5\x2f\xfd\x00\x00\x19\x00\x00abc";
+    const ABC: &[u8] = b"\x28\xb5\x2f\xfd\x00\x00\x19\x00\x00abc";
 
     #[test]
     fn zstd_frames_unpack_and_truncations_are_named() {
-        assert_eq!(zstd(FRAME), unpacked(b"abc", None));
-        for end in 0..FRAME.len() {
-            assert_eq!(zstd(&FRAME[..end]).error, Some(UnpackError::Truncated), "{end}");
+        assert_eq!(zstd(ABC), unpacked(b"abc", None));
+        for end in 0..ABC.len() {
+            assert_eq!(zstd(&ABC[..end]).error, Some(UnpackError::Truncated), "{end}");
         }
-        let two = [&FRAME[..6], b"\x18\0\0abc", &FRAME[6..]].concat();
+        let two = [&ABC[..6], b"\x18\0\0abc", &ABC[6..]].concat();
         assert_eq!(zstd(&two), unpacked(b"abcabc", None));
         for end in 12..two.len() {
             assert_eq!(zstd(&two[..end]), unpacked(b"abc", Some(UnpackError::Truncated)), "{end}");
         }
-        let mut broken = FRAME.to_vec();
+        let mut broken = ABC.to_vec();
         broken[6] |= 6;
         assert_eq!(zstd(&broken).error, Some(UnpackError::Malformed));
     }

@@ -22,12 +22,12 @@ fn carried(input: &Input<'_>, place: &str, form: &Form) -> Option<Decoded> {
     let value = form.get("value")?;
     let packed = unpack::base64(value);
     let mut error = packed.error;
-    let bytes = if unpack::is_gzip(&packed.bytes) {
-        let unzipped = unpack::gunzip(&packed.bytes);
-        error = error.or(unzipped.error);
-        unzipped.bytes
-    } else {
-        packed.bytes
+    let bytes = match unpack::by_magic(&packed.bytes) {
+        Some(unpacked) => {
+            error = error.or(unpacked.error);
+            unpacked.bytes
+        }
+        None => packed.bytes,
     };
     let (text, broken) = text(&bytes, input.cut || error.is_some());
     let members = json::object(&text, limits::FIELDS_PER_EVENT);

@@ -50,7 +50,7 @@ fn carried(
     bytes: &[u8],
     error: Option<unpack::UnpackError>,
 ) -> Option<Decoded> {
-    let unzipped = unpack::is_gzip(bytes).then(|| unpack::gunzip(bytes));
+    let unzipped = unpack::by_magic(bytes);
     let error = error.or(unzipped.as_ref().and_then(|u| u.error));
     let bytes = unzipped.as_ref().map_or(bytes, |u| &u.bytes);
     if !is_json(bytes) {

@@ -23,6 +23,8 @@ mod multipart;
 mod names;
 mod onetrack;
 mod onetrack_plain;
+#[cfg(test)]
+mod packings;
 mod protobuf;
 #[cfg(test)]
 mod recorded;

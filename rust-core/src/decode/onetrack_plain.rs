@@ -16,7 +16,7 @@ const DECODER: &str = "onetrack-plain/2";
 const HEAD: &[&str] = &["event", "app_id", "instance_id", "e_ts"];
 
 pub(super) fn decode(input: &Input<'_>) -> Option<Decoded> {
-    let unpacked = unpack::is_gzip(input.body).then(|| unpack::gunzip(input.body));
+    let unpacked = unpack::by_magic(input.body);
     let bytes = unpacked.as_ref().map_or(input.body, |u| &u.bytes);
     if !is_json(bytes) {
         return None;

@@ -105,11 +105,14 @@ fn unpacked<'a>(body: &'a [u8], packing: Option<&str>, size: Option<usize>) -> U
             Some(size) => lz::lz4(body, size),
             None => failed(UnpackError::Unsupported),
         },
-        Some("deflate" | "gzip" | "zlib") if unpack::is_gzip(body) => unpack::gunzip(body),
-        Some("deflate" | "gzip" | "zlib") => unpack::inflate(body),
-        Some("zstd") => lz::zstd(body),
-        None | Some("" | "none") if lz::is_zstd(body) => lz::zstd(body),
-        None | Some("" | "none") => Unpacked { bytes: Cow::Borrowed(body), error: None },
+        Some("deflate" | "gzip" | "zlib") => {
+            unpack::by_magic(body).unwrap_or_else(|| unpack::inflate(body))
+        }
+        Some("zstd") => unpack::by_magic(body).unwrap_or_else(|| lz::zstd(body)),
+        None | Some("" | "none") => match unpack::by_magic(body) {
+            Some(unpacked) => unpacked,
+            None => Unpacked { bytes: Cow::Borrowed(body), error: None },
+        },
         Some(_) => failed(UnpackError::Unsupported),
     }
 }

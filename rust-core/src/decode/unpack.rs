@@ -1,6 +1,7 @@
-//! Undoes what only packs bytes: base64, gzip, zlib, raw deflate, content codings. Never decrypts,
+//! Undoes what only packs bytes: base64, gzip, zlib, raw deflate, and content codings with Zstandard. Never decrypts,
 //! never grows past [`limits::UNPACKED`], and keeps what came out before an error.
 
+use super::lz;
 use crate::event::ProblemCode;
 use crate::http::Request;
 use crate::limits;
@@ -53,7 +54,7 @@ pub struct Unpacked<'a> {
 }
 
 impl Unpacked<'_> {
-    fn failed(error: UnpackError) -> Self {
+    pub(super) fn failed(error: UnpackError) -> Self {
         Self { bytes: Cow::Borrowed(&[]), error: Some(error) }
     }
 }
@@ -105,9 +106,20 @@ pub fn base64(text: &str) -> Unpacked<'static> {
     }
 }
 
+/// RFC 1952 §2.3.1.
+const MEMBER: [u8; 2] = [0x1f, 0x8b];
+
+/// What bytes hold that tell by their first ones how they are packed: gzip or Zstandard.
+pub(super) fn by_magic(bytes: &[u8]) -> Option<Unpacked<'static>> {
+    if is_gzip(bytes) {
+        return Some(gunzip(bytes));
+    }
+    lz::is_zstd(bytes).then(|| lz::zstd(bytes))
+}
+
 /// Whether bytes begin like gzip with deflate (RFC 1952 §2.3.1).
 pub fn is_gzip(bytes: &[u8]) -> bool {
-    bytes.starts_with(&[0x1f, 0x8b])
+    bytes.starts_with(&MEMBER)
 }
 
 /// Gzip (RFC 1952), several members in a row included. What follows the last one is left unread.
@@ -117,7 +129,7 @@ pub fn gunzip(packed: &[u8]) -> Unpacked<'static> {
     }
     let mut out = Vec::new();
     let mut rest = packed;
-    loop {
+    for _ in 0..limits::PACKED_PARTS {
         let mut decoder = flate2::bufread::GzDecoder::new(rest);
         let before = out.len();
         let read = bounded(&mut decoder, &mut out);
@@ -131,10 +143,12 @@ pub fn gunzip(packed: &[u8]) -> Unpacked<'static> {
             },
             Ok(false) => return Unpacked::failed(UnpackError::TooLarge),
             Ok(true) if is_gzip(rest) => continue,
+            Ok(true) if matches!(rest, [0x1f]) => UnpackError::Truncated,
             Ok(true) => return Unpacked { bytes: Cow::Owned(out), error: None },
         };
         return Unpacked { bytes: Cow::Owned(out), error: Some(error) };
     }
+    Unpacked { bytes: Cow::Owned(out), error: Some(UnpackError::TooLarge) }
 }
 
 /// Deflate makes no more of one byte.
@@ -256,13 +270,31 @@ pub fn content_so_far(request: &Request) -> Unpacked<'_> {
     }
     for coding in codings.iter().rev().map(|c| c.to_ascii_lowercase()) {
         let step = match coding.as_str() {
-            "gzip" | "x-gzip" => gunzip(&result.bytes),
-            "deflate" => inflate(&result.bytes),
+            "gzip" | "x-gzip" | "zstd" => labelled(result.bytes),
+            "deflate" => by_magic(&result.bytes).unwrap_or_else(|| inflate(&result.bytes)),
             _ => return Unpacked::failed(UnpackError::Unsupported),
         };
         result = Unpacked { bytes: step.bytes, error: result.error.or(step.error) };
     }
     result
+}
+
+/// Undoes gzip or Zstandard; which of them, the bytes say better than their label. Bytes that were
+/// packed otherwise or not at all stay, and are named.
+fn labelled(bytes: Cow<'_, [u8]>) -> Unpacked<'_> {
+    if let Some(unpacked) = by_magic(&bytes) {
+        return unpacked;
+    }
+    if is_zlib(&bytes) {
+        let unpacked = inflate(&bytes);
+        if unpacked.error.is_none() {
+            return unpacked;
+        }
+    }
+    if bytes.is_empty() || matches!(*bytes, [0x1f]) || lz::ends_inside_magic(&bytes) {
+        return Unpacked::failed(UnpackError::Truncated);
+    }
+    Unpacked { bytes, error: Some(UnpackError::Malformed) }
 }
 
 #[cfg(test)]
