@@ -258,7 +258,7 @@ mod tests {
             (BODY, 0),
             (encrypted.as_slice(), ENCRYPTED),
             (b"hello=world", UNKNOWN),
-            (b"crc=1&gzip=1&data_list=%00", MALFORMED),
+            (b"\x01\0\0\0\x01\0\0\0\x1f\x8b\x08", MALFORMED),
         ] {
             assert_eq!(code(&decoded(&[], body)), expected);
         }
@@ -332,9 +332,9 @@ mod tests {
             assert!(text.lines().any(|l| l == line), "{line}\n{text}");
         }
         let mut out = anstream::StripStream::new(Vec::new());
-        print_human(&mut out, &decoded(&[], b"crc=1&gzip=1&data_list=%00")).unwrap();
+        print_human(&mut out, &decoded(&[], br#"{"H":{"event":"e","e_ts":"x"},"B":{}}"#)).unwrap();
         let text = String::from_utf8(out.into_inner()).unwrap();
-        assert!(text.contains("  problem: malformed at data_list\n"), "{text}");
+        assert!(text.contains("  problem: malformed at H.e_ts\n"), "{text}");
     }
 
     #[test]

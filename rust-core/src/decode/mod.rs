@@ -31,6 +31,8 @@ mod recorded;
 #[cfg(test)]
 mod recorded_generic;
 #[cfg(test)]
+mod recorded_sensors;
+#[cfg(test)]
 mod recorded_umeng;
 mod report;
 #[cfg(test)]

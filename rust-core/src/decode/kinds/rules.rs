@@ -96,6 +96,8 @@ pub(super) const RULES: &[Rule] = &[
     within("$WebStay", "event", FeatureUsed),
     within("$pageview", "event", FeatureUsed),
     within("$SignUp", "event", Account),
+    within("$BindID", "event", Account),
+    within("$UnbindID", "event", Account),
     within("track_signup", "event", Account),
     within("track_id_*", "event", Account),
     within("$AppCrashed", "app_crashed_reason", Crash),

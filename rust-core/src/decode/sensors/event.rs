@@ -3,7 +3,7 @@
 use crate::decode::json::{self, Budget, Flat, Leaf, Member, Object, Shape};
 use crate::decode::meaning::{Meanings, Told};
 use crate::decode::{DecodedEvent, problem, unpack};
-use crate::event::{Problem, ProblemCode, Protocol, Time};
+use crate::event::{Field, Kind, Problem, ProblemCode, Protocol, Time};
 use crate::limits;
 use compact_str::{CompactString, ToCompactString as _};
 use std::borrow::Cow;
@@ -49,15 +49,19 @@ impl Members<'_> {
         self.get(name).and_then(json::unquote)
     }
 
+    /// A known type and whose it is, or whose it is and what else only this format has.
     pub(super) fn is_event(&self) -> bool {
         let has = |name| self.get(name).is_some();
-        let known = self.text("type").is_some_and(|t| TYPES.contains(&&*t));
-        let anchored = has("distinct_id") || has("item_id") || has("lib") || has("properties");
-        known && anchored || has("distinct_id") && has("lib")
+        let known = || self.text("type").is_some_and(|t| TYPES.contains(&&*t));
+        let other = || has("lib") || has("type") && (has("event") || has("properties"));
+        has("distinct_id") && (other() || known()) || (has("item_id") || has("lib")) && known()
     }
 
+    /// A payload and what it is closed under: an encrypted key, or the name of a shared one.
     pub(super) fn is_encrypted(&self) -> bool {
-        self.get("ekey").is_some() && self.get("type").is_none()
+        let has = |name| self.get(name).is_some();
+        let closed = has("ekey") || has("key_id") && (has("key_hash") || has("nc"));
+        closed && (has("payloads") || has("payload")) && !(has("type") || has("event"))
     }
 
     pub(super) fn event(
@@ -82,8 +86,8 @@ impl Members<'_> {
             problems.push(problem(ProblemCode::Unsupported, "type"));
         }
         let event_time = self.time("time", problems);
-        let own = self.text("event").filter(|_| kind.is_empty() || kind == "track");
-        let name = own.or(Some(kind).filter(|k| !k.is_empty()));
+        let own = self.text("event").filter(|_| kind.is_empty() || kind.starts_with("track"));
+        let name = own.filter(|name| !name.is_empty()).or(Some(kind).filter(|k| !k.is_empty()));
         (name.map(|n| json::cut(&n, limits::FIELD_PATH).to_owned()), event_time)
     }
 
@@ -117,14 +121,16 @@ impl Members<'_> {
             let parts = if list { json::items(text, limits::FIELDS_PER_EVENT) } else { single() };
             for (place, item) in parts.items.iter().enumerate() {
                 let path = if list { format!("{key}.{place}") } else { key.to_string() };
-                let packed = json::unquote(item).map(|text| unpack::base64(&text));
-                match packed {
-                    Some(packed) if packed.error.is_none() => {
-                        let size = packed.bytes.len().to_compact_string();
-                        flat.put(budget, &format!("{path}.size"), "size", size, false);
-                    }
-                    _ => flat.problems.push(problem(ProblemCode::Malformed, path)),
-                }
+                let Some(text) = json::unquote(item) else {
+                    flat.problems.push(problem(ProblemCode::Malformed, path));
+                    continue;
+                };
+                // The app may bring its own cipher, whose text need not be base64.
+                let packed = unpack::base64(&text);
+                let own = packed.error.is_some();
+                let size = if own { text.len() } else { packed.bytes.len() };
+                let size = size.to_compact_string();
+                flat.put(budget, &format!("{path}.size"), "size", size, false);
             }
             if let Some(code) = parts.problem {
                 flat.problems.push(problem(code, &**key));
@@ -148,7 +154,28 @@ pub(super) fn sound(
     let (event, event_time) = Members(&object.members).head(&mut problems);
     let name = event.as_deref().unwrap_or_default();
     let Told { fields, ids, app_hint, .. } = meanings.told_of(name, shape, object);
-    Some(DecodedEvent { event, event_time, app_hint, fields, ids, problems })
+    let mut event = DecodedEvent { event, event_time, app_hint, fields, ids, problems };
+    pages(&mut event);
+    Some(event)
+}
+
+/// The page of a mini program is no page of the web, whose paths begin with a slash.
+fn pages(event: &mut DecodedEvent) {
+    let page = |f: &Field| f.kind == Kind::VisitedPage && f.path.ends_with("$url_path");
+    if !event.fields.iter().any(page) {
+        return;
+    }
+    let mini = event.fields.iter().any(|f| f.path == "lib.$lib" && is_mini(&f.value));
+    for field in event.fields.iter_mut().filter(|f| page(f)) {
+        if mini || !field.value.starts_with('/') {
+            field.kind = Kind::FeatureUsed;
+        }
+    }
+}
+
+/// Whether an SDK is that of a program within another app: `MiniProgram`, `AlipayMini` and others.
+fn is_mini(lib: &str) -> bool {
+    lib.contains("Mini") || lib == "QuickApp"
 }
 
 fn finish(
@@ -163,7 +190,10 @@ fn finish(
     }
     let name = event.as_deref().unwrap_or_default();
     let Told { fields, ids, app_hint, .. } = common.meanings.told(name, flat.leaves);
-    DecodedEvent { event, event_time, app_hint, fields, ids, problems: flat.problems }
+    let problems = flat.problems;
+    let mut event = DecodedEvent { event, event_time, app_hint, fields, ids, problems };
+    pages(&mut event);
+    event
 }
 
 #[cfg(test)]
@@ -179,9 +209,10 @@ mod tests {
             let json =
                 format!(r#"[{{"type":"{kind}","event":"$E","distinct_id":"d","lib":{{}}}}]"#);
             let decoded = list(&json);
-            let name = if *kind == "track" { "$E" } else { kind };
+            let name = if kind.starts_with("track") { "$E" } else { kind };
             assert_eq!((names(&decoded), codes(&decoded.problems)), (vec![Some(name)], vec![]));
             assert_eq!(decoded.events[0].problems, []);
+            assert_eq!(value(&decoded.events[0], "type"), Some(*kind));
         }
     }
 
@@ -213,7 +244,7 @@ mod tests {
         for gzip in ["9", "13"] {
             let payload = base64(&[7; 48]);
             let json = format!(
-                r#"[{{"ekey":"a2V5","pkv":2,"payloads":["{payload}","*"],"flush_time":1795248000123}}]"#
+                r#"[{{"ekey":"a2V5","pkv":2,"payloads":["{payload}","*",7],"flush_time":1795248000123}}]"#
             );
             let body = format!("crc={}&gzip={gzip}&data_list={}", java_hash(&json), escape(&json));
             let decoded = read(body);
@@ -225,11 +256,80 @@ mod tests {
             assert_eq!(event.event_time, Some(Time(1_795_248_000_123)));
             assert_eq!(
                 codes(&event.problems),
-                [(ProblemCode::Encrypted, "payloads"), (ProblemCode::Malformed, "payloads.1")]
+                [(ProblemCode::Encrypted, "payloads"), (ProblemCode::Malformed, "payloads.2")]
             );
+            assert_eq!(value(event, "payloads.1.size"), Some("1"));
         }
-        let opaque = read("gzip=13&data_list=%00%01%02");
-        assert_eq!((opaque.state, opaque.events.len()), (State::Encrypted, 0));
+    }
+
+    #[test]
+    fn closed_forms_are_encrypted_whatever_stands_beside_them() {
+        for json in [
+            r#"{"key_id":1,"key_hash":"h","nc":1,"payload":"QUJD"}"#,
+            r#"{"pkv":1,"ekey":"a","flush_time":1795248000123,"payloads":["QUJD"]}"#,
+            r#"{"pkv":1,"ekey":"a","payloads":["any text"]}"#,
+            r#"{"ekey":"a","payload":"QUJD"}"#,
+        ] {
+            let packed = base64(json.as_bytes());
+            for form in [
+                format!("data={}", escape(json)),
+                format!("data={}&gzip=9&ext=crc%3D1", escape(json)),
+                format!("data_list={}&gzip=0", escape(&format!("[{json}]"))),
+                format!("data={}", escape(&packed)),
+            ] {
+                let decoded = read(form.clone());
+                assert_eq!(
+                    (decoded.protocol, decoded.state),
+                    (Protocol::Sensors, State::Encrypted)
+                );
+                let [event] = decoded.events.as_slice() else { panic!("{decoded:?}") };
+                let [closed] = event.problems.as_slice() else { panic!("{form} {event:?}") };
+                assert_eq!(closed.code, ProblemCode::Encrypted, "{form}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_looks_closed_and_has_its_own_event_is_no_closed_form() {
+        let json = r#"{"type":"track","event":"e","distinct_id":"d","ekey":"k","payload":"QUJD"}"#;
+        let decoded = read(format!("data={}", escape(json)));
+        assert_eq!((decoded.state, names(&decoded)), (State::Decoded, vec![Some("e")]));
+    }
+
+    #[test]
+    fn pages_of_mini_programs_are_features_and_not_pages_of_the_web() {
+        for (lib, path, kind) in [
+            ("js", "/sa.html", Kind::VisitedPage),
+            ("js", "pages/index", Kind::FeatureUsed),
+            ("MiniProgram", "pages/index", Kind::FeatureUsed),
+            ("MiniProgram", "/pages/index", Kind::FeatureUsed),
+            ("AlipayMini", "/pages/index", Kind::FeatureUsed),
+            ("QuickApp", "/home", Kind::FeatureUsed),
+        ] {
+            let json = format!(
+                r#"[{{"type":"track","event":"e","distinct_id":"d","lib":{{"$lib":"{lib}"}},
+                "properties":{{"$url_path":"{path}","$url":"https://example.org/"}}}}]"#
+            );
+            // Once in one pass, once part by part.
+            for json in [json.clone(), json.replace("}]", "},{}]")] {
+                let decoded = list(&json);
+                let kind_of = |path: &str| {
+                    decoded.events[0].fields.iter().find(|f| f.path == path).map(|f| f.kind)
+                };
+                assert_eq!(kind_of("properties.$url_path"), Some(kind), "{lib} {path}");
+                assert_eq!(kind_of("properties.$url"), Some(Kind::VisitedPage));
+            }
+        }
+    }
+
+    #[test]
+    fn what_no_one_can_read_is_claimed_by_its_checksum_alone() {
+        let text = "\0\u{1}\u{2}";
+        let body = |crc: i32| format!("gzip=13&crc={crc}&data_list=%00%01%02");
+        let opaque = read(body(java_hash(text)));
+        assert_eq!((opaque.protocol, opaque.state), (Protocol::Sensors, State::Encrypted));
+        assert_eq!(opaque.events.len(), 0);
         assert_eq!(codes(&opaque.problems), [(ProblemCode::Encrypted, "data_list")]);
+        assert_eq!(read(body(1)).protocol, Protocol::Unknown);
     }
 }

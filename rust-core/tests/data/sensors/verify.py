@@ -63,7 +63,8 @@ def check(body, lines):
         got = [(f["path"], f["value"]) for f in line["fields"]]
         assert got == expected, [p for p in zip(got, expected) if p[0] != p[1]]
         assert line["state"] == ("encrypted" if closed else "decoded")
-        name = members.get("event") if members.get("type") == "track" else members.get("type")
+        own = str(members.get("type")).startswith("track")
+        name = members.get("event") if own else members.get("type")
         assert line.get("event") == name, (line.get("event"), name)
         ms = int(members["flush_time" if closed else "time"])
         moment = datetime.datetime.fromtimestamp(ms // 1000, datetime.timezone.utc)
