@@ -100,13 +100,14 @@ fn lookup(c: &mut Criterion) {
 
 /// A list of others with these names.
 fn imported(patterns: &[String]) -> Arc<Imported> {
-    let mut importer = Importer::new(HostTable::builtin());
+    let mut importer = Importer::new(HostTable::builtin(), false);
     patterns.iter().for_each(|pattern| importer.line(pattern.as_bytes()));
     let choice = Choice {
         name: "synthetic".to_owned(),
         source: "made up".to_owned(),
         category: Category::Other,
         listing: Listing::Block,
+        below: false,
     };
     let (compiled, _) = importer.finish(&choice).expect("these names fit");
     Arc::new(Imported::open(compiled.to_bytes()).expect("what was just made"))

@@ -215,7 +215,23 @@ pub const WAIT_MS: u32 = 60_000;
 /// Longest line of a list that is imported, bytes.
 pub const LIST_LINE: usize = 4096;
 /// Names of one imported list.
-pub const LIST_NAMES: usize = 1_000_000;
+pub const LIST_NAMES: usize = 2_000_000;
+/// Lines of such a list, comments among them.
+pub const LIST_LINES: u32 = 10_000_000;
+/// Bytes of the table of names; the number of an entry is one of 28 bits.
+pub const LIST_TABLE: usize = 1 << 28;
+/// Exceptions without a host of one imported list: all are asked about a host that it blocks.
+pub const LIST_PATTERNS: usize = 2000;
+/// Those of them that are regular expressions, which take longer.
+pub const LIST_REGEXES: usize = 100;
+/// Expressions that are tried; some are of no kind that takes time in proportion to its text.
+pub const LIST_REGEX_TRIES: usize = 1000;
+/// Bytes of such an exception.
+pub const LIST_PATTERN: usize = 250;
+/// Bytes of an expression that was made ready.
+pub const LIST_REGEX_SIZE: usize = 64 * 1024;
+/// Rules of one imported list that take others back.
+pub const LIST_TAKEN_BACK: usize = 100_000;
 /// Bytes of a list that is imported.
 pub const LIST_BYTES: u64 = 512 * 1024 * 1024;
 /// Lines of a list that are shown for one reason.

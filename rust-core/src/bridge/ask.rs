@@ -340,6 +340,9 @@ pub(super) struct ImportList {
     pub(super) category: Category,
     #[serde(default)]
     pub(super) default: ImportDefault,
+    /// Plain names stand for all that is under them.
+    #[serde(default)]
+    pub(super) below: bool,
     #[serde(default)]
     pub(super) check: bool,
 }

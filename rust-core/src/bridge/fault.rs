@@ -108,6 +108,7 @@ impl From<lists::ListsError> for Fault {
             lists::ListsError::TooMany(_) => Code::Limit,
             lists::ListsError::Import { .. }
             | lists::ListsError::TooLarge(_)
+            | lists::ListsError::Unpack(_)
             | lists::ListsError::Imported { .. } => Code::BadList,
         };
         Self::new(code, error)

@@ -6,7 +6,7 @@ use crate::io::locked;
 use crate::limits;
 use crate::lists;
 use crate::service::{self, ListsError};
-use crate::signatures::{Choice, HostTable, Report, Seen, parse_list};
+use crate::signatures::{Choice, HostTable, ImportError, Report, Seen, parse_list};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::Read;
@@ -89,8 +89,16 @@ impl Core {
             source: asked.source.chars().filter(|c| !c.is_control()).take(100).collect(),
             category: asked.category,
             listing: asked.default.into(),
+            below: asked.below,
         };
-        let (compiled, report) = lists::read_file(file, Path::new("the list"), &choice)?;
+        let read = lists::read_file(file, Path::new("the list"), &choice);
+        let (compiled, report) = match read {
+            // Nothing changed, and the report says why; it has no version.
+            Err(lists::ListsError::Import { error: ImportError::Nothing(report), .. }) => {
+                return Ok(imported(&choice.name, "", &report).to_string());
+            }
+            read => read?,
+        };
         if !asked.check {
             // Held from here on, so that two imports do not undo each other.
             let mut sources = locked(&self.sources);
@@ -141,9 +149,18 @@ fn imported(name: &str, version: &str, report: &Report) -> Value {
             line
         })
         .collect();
-    json!({"v": 1, "name": name, "version": version, "lines": report.lines,
+    let mut answer = json!({"v": 1, "name": name, "version": version, "lines": report.lines,
         "names": report.names, "exceptions": report.exceptions,
-        "duplicates": seen(&report.duplicates), "never": seen(&report.never), "refused": refused})
+        "duplicates": seen(&report.duplicates), "never": seen(&report.never),
+        "narrowed": seen(&report.narrowed), "widened": seen(&report.widened),
+        "taken_back": seen(&report.taken_back), "refused": refused});
+    if let Some(kind) = report.kind {
+        answer["kind"] = json!(kind);
+    }
+    if report.means_below {
+        answer["means_below"] = json!(true);
+    }
+    answer
 }
 
 fn seen(lines: &Seen) -> Value {

@@ -185,7 +185,7 @@ fn hosts(core: &Core, reader: &Reader, object: Map<String, Value>) -> Result<Str
                 last: sums.last,
                 outcomes: sums.outcomes,
                 server: sums.server.as_ref(),
-                rule: rules::known(&rules.table, &sums.host),
+                rule: rules::known(rules, &sums.host),
                 decision: decision(&rules::decide(rules, uid, &sums.host)),
             })
             .collect();
@@ -227,7 +227,7 @@ fn stops(core: &Core, reader: &Reader, asked: ask::OfApp) -> Result<String, Faul
     let filter = Filter { app: ask::app(asked.uid, asked.package)?, ..Filter::default() };
     let stops = reader.stops(&filter, limit(asked.limit, 10, 100)?)?;
     core.service.with_rules(|rules| {
-        let rule = |stop: &'_ Stop| rules::known(&rules.table, stop.host.as_deref()?);
+        let rule = |stop: &'_ Stop| rules::known(rules, stop.host.as_deref()?);
         let lines: Vec<_> = stops.iter().map(|stop| StopLine { stop, rule: rule(stop) }).collect();
         answer("stops", &lines)
     })

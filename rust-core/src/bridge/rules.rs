@@ -47,8 +47,8 @@ impl<'a> From<Rule<'a>> for Known<'a> {
 }
 
 /// The rule about a host, where there is one.
-pub(super) fn known<'a>(table: &'a HostTable, host: &str) -> Option<Known<'a>> {
-    table.lookup(host).map(|id| table.rule(id).into())
+pub(super) fn known<'a>(rules: &'a Rules, host: &str) -> Option<Known<'a>> {
+    rules.policy.rule(&rules.table, Some(host)).map(|id| rules.table.rule(id).into())
 }
 
 /// What happens now to a flow of an app to a host.
@@ -75,7 +75,7 @@ pub(super) fn host(core: &Core, asked: ask::Host) -> Result<String, Fault> {
             })
             .collect();
         let mut found = json!({"host": host, "decision": decision(&usual), "decisions": others});
-        if let Some(rule) = known(&rules.table, &host) {
+        if let Some(rule) = known(rules, &host) {
             found["rule"] = serde_json::to_value(rule)?;
         }
         versioned(&found)
@@ -151,9 +151,13 @@ pub(super) fn list_lines(table: &HostTable) -> Vec<Value> {
     let imported = table.imported().iter().map(|list| {
         let about = list.about();
         let version = about.id.split_once('@').map_or("", |(_, version)| version);
-        json!({"name": list.name(), "version": version, "rules": about.names + about.exceptions,
-            "imported": true, "source": about.source, "category": about.category,
-            "default": about.listing})
+        let mut line = json!({"name": list.name(), "version": version,
+            "rules": about.names + about.exceptions, "imported": true, "source": about.source,
+            "category": about.category, "default": about.listing});
+        if about.below {
+            line["below"] = json!(true);
+        }
+        line
     });
     crate::service::lists(table).into_iter().map(line).chain(imported).collect()
 }

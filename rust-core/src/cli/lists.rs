@@ -6,7 +6,8 @@ use super::words::{clean, count, sold};
 use crate::lists::{self, ListsError};
 use crate::policy::Policy;
 use crate::signatures::{
-    Category, Choice, HostTable, Listing, Refusal, Region, Report, Seen, parse_list,
+    Category, Choice, HostTable, ImportError, Kind, Listing, Refusal, Region, Report, Seen,
+    parse_list,
 };
 use anstyle::Style;
 use serde::Serialize;
@@ -42,6 +43,9 @@ enum Command {
     Check {
         /// A hosts file, plain names, adblock rules, dnsmasq lines; or a list of Muzzle's own, .csv
         file: PathBuf,
+        /// Take plain names and hosts with all that is under them
+        #[arg(long)]
+        below: bool,
     },
     /// Take a list in; one of the same name is replaced
     Import(Import),
@@ -84,6 +88,9 @@ struct Import {
     /// What happens to them: block, record or allow
     #[arg(long, value_name = "DEFAULT", value_parser = listing, default_value = "block")]
     default: Listing,
+    /// Take plain names and hosts with all that is under them
+    #[arg(long)]
+    below: bool,
 }
 
 fn category(text: &str) -> Result<Category, String> {
@@ -99,7 +106,7 @@ fn listing(text: &str) -> Result<Listing, String> {
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     match args.command {
         None => show(&args.show),
-        Some(Command::Check { file }) => check(&file),
+        Some(Command::Check { file, below }) => check(&file, below),
         Some(Command::Import(import)) => take_in(&import),
         Some(Command::Remove { name, dir }) => match lists::remove(&dir, &name).map_err(failure)? {
             true => print(|out| writeln!(out, "removed {name}")).map(|()| ExitCode::SUCCESS),
@@ -110,6 +117,16 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
 
 pub(crate) fn failure(error: ListsError) -> Failure {
     Failure::with_code(2, error)
+}
+
+/// Of a list that had nothing to take, why, before that is said.
+fn untaken(error: ListsError) -> Failure {
+    if let ListsError::Import { error: ImportError::Nothing(report), .. } = &error
+        && let Err(failure) = print(|out| tell(out, report))
+    {
+        return failure;
+    }
+    failure(error)
 }
 
 fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
@@ -223,7 +240,7 @@ fn show(args: &Show) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn check(file: &Path) -> Result<ExitCode, Failure> {
+fn check(file: &Path, below: bool) -> Result<ExitCode, Failure> {
     if file.extension().is_some_and(|end| end == "csv") {
         let text = read_text(file)?;
         let list = parse_list(&text, &file.display().to_string())
@@ -232,16 +249,16 @@ fn check(file: &Path) -> Result<ExitCode, Failure> {
         print(|out| writeln!(out, "{}: {rules}", list.id()))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let choice = choice(file, "checked".to_owned(), Category::Other, Listing::Block);
-    let (_, report) = lists::read(file, &choice).map_err(failure)?;
+    let choice = choice(file, "checked".to_owned(), Category::Other, Listing::Block, below);
+    let (_, report) = lists::read(file, &choice).map_err(untaken)?;
     print(|out| tell(out, &report))?;
     Ok(ExitCode::from(u8::from(!report.refused.is_empty())))
 }
 
 fn take_in(args: &Import) -> Result<ExitCode, Failure> {
     let name = args.name.clone().unwrap_or_else(|| name_of(&args.file));
-    let choice = choice(&args.file, name, args.category, args.default);
-    let report = lists::import(&args.file, &args.dir, &choice).map_err(failure)?;
+    let choice = choice(&args.file, name, args.category, args.default, args.below);
+    let report = lists::import(&args.file, &args.dir, &choice).map_err(untaken)?;
     print(|out| {
         writeln!(out, "imported {} into {}", choice.name, args.dir.display())?;
         tell(out, &report)
@@ -249,9 +266,9 @@ fn take_in(args: &Import) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn choice(file: &Path, name: String, category: Category, listing: Listing) -> Choice {
+fn choice(file: &Path, name: String, category: Category, listing: Listing, below: bool) -> Choice {
     let source = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Choice { name, source: clean(&source, 100), category, listing }
+    Choice { name, source: clean(&source, 100), category, listing, below }
 }
 
 /// A list's name after its file: `Hosts_2026.txt` is `hosts-2026`.
@@ -272,7 +289,21 @@ fn tell(out: &mut dyn Write, report: &Report) -> io::Result<()> {
             .join(", "),
         count(refused, "line"),
     )?;
+    if let Some(kind) = report.kind {
+        writeln!(out, "  {}", what_to_do(kind))?;
+    }
+    if report.means_below {
+        let option = "import it with --below if they do";
+        writeln!(out, "  its head may mean that names stand for all under them; {option}")?;
+    }
     sample(out, "stood there before", &report.duplicates)?;
+    sample(
+        out,
+        "taken for the name alone that they have; they block others too",
+        &report.narrowed,
+    )?;
+    sample(out, "exceptions under conditions, taken for all", &report.widened)?;
+    sample(out, "taken back by the list itself", &report.taken_back)?;
     sample(out, "never blocked, or above such a host: that host stays reachable", &report.never)?;
     for (reason, seen) in &report.refused {
         sample(out, why(*reason), seen)?;
@@ -292,6 +323,30 @@ fn sample(out: &mut dyn Write, what: &str, seen: &Seen) -> io::Result<()> {
     if more > 0 { writeln!(out, "    and {more} more") } else { Ok(()) }
 }
 
+/// What a file is, and what its owner can do.
+fn what_to_do(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Empty => "this file has no line but comments",
+        Kind::Zip => "this is a zip archive: unpack it and import the list inside",
+        Kind::Packed => "this is a packed file: unpack it first; gzip alone is read as it is",
+        Kind::Utf16 => "this is UTF-16 text: save it as UTF-8",
+        Kind::Picture => "this is a picture and no list",
+        Kind::Page => {
+            "this is a page of the web: take the address of the list itself, often called raw"
+        }
+        Kind::Document => "this is a document and no list: take the list as hosts or plain names",
+        Kind::Binary => "this is no text",
+        Kind::Rpz => "this is a response policy zone: take the list as hosts or plain names",
+        Kind::Unbound => "these are settings of unbound: take the list as hosts or plain names",
+        Kind::Addresses => "these are addresses: a list that is imported has names",
+        Kind::Expressions => "these are regular expressions: take the list as hosts or plain names",
+        Kind::PageRules => "these are rules about parts of pages, for a browser",
+        Kind::Exceptions => {
+            "this names hosts to leave alone and none to block: to allow hosts, import plain names with --default allow"
+        }
+    }
+}
+
 fn why(reason: Refusal) -> &'static str {
     match reason {
         Refusal::NotText => "not taken: no text",
@@ -301,6 +356,10 @@ fn why(reason: Refusal) -> &'static str {
         Refusal::OneLabel => "not taken: one label alone, all of a top-level domain",
         Refusal::Address => "not taken: an address and no host",
         Refusal::Redirect => "not taken: sends the name elsewhere and does not block it",
+        Refusal::Pattern => "not taken: blocks names by a part of them, not one name",
+        Refusal::Exception => {
+            "not taken: an exception that is not understood; what it frees stays blocked"
+        }
         Refusal::NotDns => "not taken: about parts of pages, paths or schemes",
         Refusal::Condition => "not taken: holds under conditions only",
         Refusal::Shared => "not taken: too much that is no telemetry lives under the name",
@@ -370,7 +429,7 @@ mod tests {
         let file = folder.path().join("l.txt");
         let odd = "b\x1b[31m c\n".repeat(7);
         std::fs::write(&file, format!("a.example.com\na.example.com\n{odd}")).unwrap();
-        let choice = choice(&file, "l".to_owned(), Category::Ads, Listing::Block);
+        let choice = choice(&file, "l".to_owned(), Category::Ads, Listing::Block, false);
         let (_, report) = lists::read(&file, &choice).unwrap();
         let mut out = Vec::new();
         tell(&mut out, &report).unwrap();
@@ -387,7 +446,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("own.csv");
         std::fs::write(&file, "# list: own\n# version: 1\nhost,perhaps\n").unwrap();
-        let failure = check(&file).unwrap_err();
+        let failure = check(&file, false).unwrap_err();
         assert!(failure.to_string().contains("own.csv:3:"), "{failure}");
     }
 }

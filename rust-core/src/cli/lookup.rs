@@ -10,6 +10,7 @@ use crate::signatures::{Category, HostTable, Listing, Region, Rule, host_of};
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use std::io::{self, ErrorKind, Write};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -135,7 +136,11 @@ impl Known<'_> {
 impl<'a> Answer<'a> {
     fn new(table: &'a HostTable, policy: &Policy, host: &'a str) -> Self {
         let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-        let id = bare.parse().map_or_else(|_| table.lookup(host), |a| table.lookup_address(a));
+        // Where all that is said of a host is switched off, that is said.
+        let id = match bare.parse::<IpAddr>() {
+            Ok(addr) => policy.rule(table, addr).or_else(|| table.lookup_address(addr)),
+            Err(_) => policy.rule(table, Some(host)).or_else(|| table.lookup(host)),
+        };
         let rule = id.map(|id| Known::from(table.rule(id)));
         let rule = rule.map(|rule| Known { off: rule.off(table, policy), ..rule });
         Self { host, known: rule.is_some(), rule }
@@ -152,6 +157,12 @@ impl<'a> Answer<'a> {
         let reach = match rule.rule.strip_prefix('.') {
             Some(name) => format!("{name} and everything under it"),
             None if rule.rule.contains('/') => format!("the addresses {}", rule.rule),
+            None if rule.rule.starts_with('*') => {
+                format!(
+                    "everything under {}, and not that name",
+                    rule.rule.trim_start_matches("*.")
+                )
+            }
             None => format!("{} alone", rule.rule),
         };
         match rule.off {
@@ -218,6 +229,7 @@ fn purpose(category: Category) -> &'static str {
 mod tests {
     use super::*;
     use crate::cli::files::host_table;
+    use crate::signatures::Choice;
     use std::fmt::Write as _;
 
     fn printed(table: &HostTable, host: &str) -> String {
@@ -315,6 +327,44 @@ fr.sa.api.intl.miui.com
         assert_eq!(off("[lists]\nxiaomi = \"off\"", tracker), Some("list"));
         assert_eq!(off("[categories]\nanalytics = \"allow\"", tracker), Some("category"));
         assert_eq!(off("[categories]\naccount = \"allow\"", "account.xiaomi.com"), None);
+    }
+
+    /// The built-in lists with one above them that is called `mine`.
+    fn with_list(text: &str) -> HostTable {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mine.txt");
+        std::fs::write(&file, text).unwrap();
+        let choice = Choice {
+            name: "mine".to_owned(),
+            source: "mine.txt".to_owned(),
+            category: Category::Ads,
+            listing: Listing::Block,
+            below: false,
+        };
+        crate::lists::import(&file, folder.path(), &choice).unwrap();
+        host_table(None, Some(folder.path())).unwrap()
+    }
+
+    #[test]
+    fn the_rule_that_is_told_is_the_one_that_counts() {
+        let table = with_list("||ad.mi.com^\n||*.example.com^\n@@||good.example.com^\n");
+        let policy = Policy::parse("version = 1\n[lists]\nxiaomi = \"off\"").unwrap();
+        let list = |policy: &Policy, host| {
+            let rule = Answer::new(&table, policy, host).rule?;
+            Some((rule.list.split('@').next().unwrap(), rule.default, rule.off))
+        };
+        let mine = Some(("mine", Listing::Block, None));
+        assert_eq!(list(&policy, "ad.mi.com"), mine);
+        assert_eq!(list(&policy, "a.example.com"), mine);
+        assert_eq!(list(&policy, "example.com"), None);
+        assert_eq!(list(&policy, "good.example.com"), None);
+        let off = Policy::parse("version = 1\n[lists]\nxiaomi = \"off\"\nmine = \"off\"").unwrap();
+        assert!(list(&off, "ad.mi.com").is_some_and(|(_, _, off)| off == Some("list")));
+        let text = printed(&table, "a.example.com");
+        assert!(
+            text.contains("rule         everything under example.com, and not that name\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use crate::limits;
 use crate::signatures::{Choice, Compiled, HostTable, ImportError, Imported, ImportedError};
 use crate::signatures::{HEAD, Importer, Report};
+use flate2::bufread::MultiGzDecoder;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -33,6 +34,9 @@ pub enum ListsError {
     /// What is to be imported is larger than [`limits::LIST_BYTES`].
     #[error("{0}: larger than {mb} MB", mb = limits::LIST_BYTES / (1024 * 1024))]
     TooLarge(PathBuf),
+    /// What is to be imported is packed with gzip and cannot be unpacked.
+    #[error("{0}: damaged, or no gzip file after all")]
+    Unpack(PathBuf),
     /// An imported list is damaged or none.
     #[error("{path}: {error}")]
     Imported {
@@ -45,6 +49,9 @@ pub enum ListsError {
     #[error("{0}: more than {most} lists; remove some", most = limits::LISTS)]
     TooMany(PathBuf),
 }
+
+/// What a file packed with gzip begins with (RFC 1952 §2.3.1).
+const GZIP: &[u8] = b"\x1f\x8b";
 
 fn at(path: &Path) -> impl Fn(io::Error) -> ListsError + '_ {
     |error| ListsError::File { path: path.to_owned(), error }
@@ -62,8 +69,15 @@ pub fn read_file(
     choice: &Choice,
 ) -> Result<(Compiled, Report), ListsError> {
     let mut reader = BufReader::with_capacity(64 * 1024, file.take(limits::LIST_BYTES + 1));
-    let mut importer = Importer::new(HostTable::builtin());
-    let bytes = each_line(&mut reader, &mut importer).map_err(at(path))?;
+    let mut importer = Importer::new(HostTable::builtin(), choice.below);
+    let bytes = if reader.fill_buf().map_err(at(path))?.starts_with(GZIP) {
+        let unpacked = MultiGzDecoder::new(reader).take(limits::LIST_BYTES + 1);
+        let mut reader = BufReader::with_capacity(64 * 1024, unpacked);
+        let damaged = |_| ListsError::Unpack(path.to_owned());
+        each_line(&mut reader, &mut importer).map_err(damaged)?
+    } else {
+        each_line(&mut reader, &mut importer).map_err(at(path))?
+    };
     if bytes > limits::LIST_BYTES {
         return Err(ListsError::TooLarge(path.to_owned()));
     }
@@ -188,6 +202,9 @@ fn open(path: PathBuf) -> Result<Arc<Imported>, ListsError> {
 }
 
 #[cfg(test)]
+mod cases;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::signatures::{Category, Listing, Refusal};
@@ -195,7 +212,7 @@ mod tests {
 
     fn choice(name: &str) -> Choice {
         let (name, source) = (name.to_owned(), "list.txt".to_owned());
-        Choice { name, source, category: Category::Ads, listing: Listing::Block }
+        Choice { name, source, category: Category::Ads, listing: Listing::Block, below: false }
     }
 
     fn file(folder: &TempDir, bytes: &[u8]) -> PathBuf {
@@ -232,7 +249,7 @@ mod tests {
         for bad in [&b""[..], b"<html>", &[0; 5000], b"\xff\xfe\x00a"] {
             let outcome = import(&file(&folder, bad), &lists, &choice("mine"));
             assert!(
-                matches!(outcome, Err(ListsError::Import { error: ImportError::Nothing, .. })),
+                matches!(outcome, Err(ListsError::Import { error: ImportError::Nothing(_), .. })),
                 "{outcome:?}"
             );
             assert_eq!(names(&lists), old);
@@ -292,7 +309,7 @@ mod tests {
     #[test]
     fn a_line_of_a_gigabyte_takes_no_room() {
         let line = Endless(1 << 30).chain(&b"\na.example.com\n"[..]);
-        let mut importer = Importer::new(HostTable::builtin());
+        let mut importer = Importer::new(HostTable::builtin(), false);
         let mut reader = BufReader::with_capacity(1 << 20, line);
         let bytes = each_line(&mut reader, &mut importer).unwrap();
         assert_eq!(bytes, (1 << 30) + 15);

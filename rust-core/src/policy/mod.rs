@@ -42,6 +42,12 @@ pub struct Target<'a> {
     pub port: u16,
 }
 
+impl From<IpAddr> for Target<'_> {
+    fn from(addr: IpAddr) -> Self {
+        Self { host: None, addr: Some(addr), port: 0 }
+    }
+}
+
 impl<'a> From<Option<&'a str>> for Target<'a> {
     fn from(host: Option<&'a str>) -> Self {
         Self { host, addr: None, port: 0 }
@@ -283,7 +289,8 @@ impl Policy {
 
     /// Whether a list or the owner speaks about an address.
     pub fn knows_address(&self, table: &HostTable, addr: IpAddr) -> bool {
-        table.lookup_address(addr).is_some() || self.by_address.contains_key(&addr)
+        table.lookup_address_without(addr, &self.lists_off).is_some()
+            || self.by_address.contains_key(&addr)
     }
 
     /// Whether some app is kept from resolving names past the phone's resolver.
@@ -376,6 +383,12 @@ impl Policy {
 
     fn is_paused(&self, now_ms: i64) -> bool {
         self.paused_until.is_some_and(|t| now_ms < t.0)
+    }
+
+    /// The rule of the lists that counts for a target, as every decision takes it: what lists say
+    /// that the owner switched off is passed over.
+    pub fn rule<'t>(&self, table: &HostTable, target: impl Into<Target<'t>>) -> Option<RuleId> {
+        self.listed(table, &target.into()).map(|listed| listed.rule)
     }
 
     fn listed(&self, table: &HostTable, target: &Target<'_>) -> Option<Listed> {

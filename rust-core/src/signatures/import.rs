@@ -4,13 +4,15 @@
 //! thirteen more. What is not taken is counted by its reason, with a few samples. Nothing here opens
 //! a file.
 
-use super::foreign::{self, Refusal};
-use super::imported::{About, BITS, BUCKET, HEAD, MAGIC, SIZES, VERSION, hash};
+use super::foreign::{self, Note, Reader, Refusal, Said, Stance, What};
+use super::imported::{About, BITS, BUCKET, HEAD, MAGIC, PATTERNS, SIZES, VERSION, hash};
+use super::kind::{Kind, Watch};
 use super::packed::{LONGEST, Packed};
+use super::pattern::Pattern;
 use super::table::filter;
 use super::{Category, HostTable, Listing};
 use crate::limits;
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
@@ -29,6 +31,8 @@ pub struct Choice {
     pub category: Category,
     /// What happens to them; never [`Listing::Never`].
     pub listing: Listing,
+    /// Names of hosts files and plain names stand for all that is under them, too.
+    pub below: bool,
 }
 
 /// Why a list was refused as a whole.
@@ -40,9 +44,25 @@ pub enum ImportError {
     /// More than [`limits::LIST_NAMES`].
     #[error("more than {} names", limits::LIST_NAMES)]
     TooManyNames,
-    /// No line had a name.
+    /// More than [`limits::LIST_LINES`].
+    #[error("more than {} lines", limits::LIST_LINES)]
+    TooManyLines,
+    /// More than [`limits::LIST_PATTERNS`], or than [`limits::LIST_REGEXES`] that are expressions.
+    #[error(
+        "more than {} exceptions without a host, or more than {} by expressions",
+        limits::LIST_PATTERNS,
+        limits::LIST_REGEXES
+    )]
+    TooManyPatterns,
+    /// More than [`limits::LIST_TAKEN_BACK`].
+    #[error("more than {} rules that take others back", limits::LIST_TAKEN_BACK)]
+    TooManyTakenBack,
+    /// The names are too long together for one table.
+    #[error("too many long names")]
+    TooLarge,
+    /// No line blocks a name. The report says why.
     #[error("no line of it could be taken")]
-    Nothing,
+    Nothing(Box<Report>),
     /// Hosts chosen so that finding them would be slow.
     #[error("hosts that collide on purpose")]
     Clustered,
@@ -88,9 +108,23 @@ pub struct Report {
     pub duplicates: Seen,
     /// Names that are never blocked, or that have such names under them: those stay as they are.
     pub never: Seen,
+    /// Rules that block other names, too, and were taken for the one that they name.
+    pub narrowed: Seen,
+    /// Exceptions under conditions, which were taken for all conditions.
+    pub widened: Seen,
+    /// Names that the list takes back with `$badfilter`.
+    pub taken_back: Seen,
     /// What was not taken, by reason.
     pub refused: BTreeMap<Refusal, Seen>,
+    /// What the file is, where that is no list of names.
+    pub kind: Option<Kind>,
+    /// The list says of itself that its names stand for all that is under them, and they were not
+    /// taken so.
+    pub means_below: bool,
 }
+
+/// A rule that takes others back: which entry, how written.
+type TakenBack = HashMap<Box<[u8]>, Vec<u64>>;
 
 /// A name that was taken.
 #[derive(Clone, Copy)]
@@ -129,12 +163,22 @@ pub struct Importer<'t> {
     content: Sha256,
     report: Report,
     room: String,
-    full: bool,
+    full: Option<ImportError>,
+    reader: Reader,
+    below: bool,
+    watch: Watch,
+    /// Exceptions without a host, by how they are written to the file and their form.
+    patterns: HashMap<(Box<str>, u64), Pattern>,
+    /// Expressions that were made ready, or could not be.
+    tries: usize,
+    /// Entries of rules with modifiers, by place.
+    forms: Vec<(u32, u64)>,
+    taken_back: TakenBack,
 }
 
 impl<'t> Importer<'t> {
-    /// An importer that looks for conflicts with these lists.
-    pub fn new(builtin: &'t HostTable) -> Self {
+    /// An importer that looks for conflicts with these lists. `below` as in [`Choice`].
+    pub fn new(builtin: &'t HostTable, below: bool) -> Self {
         let never = builtin.rules().take_while(|rule| rule.listing == Listing::Never);
         let above_never = never
             .flat_map(|rule| {
@@ -150,7 +194,14 @@ impl<'t> Importer<'t> {
             content: Sha256::new(),
             report: Report::default(),
             room: String::new(),
-            full: false,
+            full: None,
+            reader: Reader::new(below),
+            below,
+            watch: Watch::default(),
+            patterns: HashMap::new(),
+            tries: 0,
+            forms: Vec::new(),
+            taken_back: TakenBack::default(),
         }
     }
 
@@ -158,6 +209,13 @@ impl<'t> Importer<'t> {
     pub fn line(&mut self, line: &[u8]) {
         self.report.lines = self.report.lines.saturating_add(1);
         let number = self.report.lines;
+        if number == 1 {
+            self.watch.begin(line);
+        }
+        if number > limits::LIST_LINES {
+            self.full = Some(ImportError::TooManyLines);
+            return;
+        }
         if line.len() > limits::LIST_LINE {
             return self.refuse(Refusal::LongLine, &String::from_utf8_lossy(&line[..80]));
         }
@@ -165,21 +223,18 @@ impl<'t> Importer<'t> {
             return self.refuse(Refusal::NotText, &String::from_utf8_lossy(line));
         };
         let text = text.trim_end_matches(['\r', '\n']);
-        let outcome = foreign::read(text, &mut |name| {
-            let mut room = std::mem::take(&mut self.room);
-            let outcome = foreign::pattern(name, &mut room)
-                .map(|pattern| self.take(number, pattern, name.exception));
-            self.room = room;
-            outcome
-        });
+        let mut reader = self.reader;
+        let outcome = reader.read(text, &mut |said| self.take(number, text, said));
+        self.reader = reader;
+        self.watch.line(text, outcome);
         if let Err(reason) = outcome {
             self.refuse(reason, text);
         }
     }
 
-    /// Whether there is no room for another name: the rest need not be read.
+    /// Whether there is no room for more: the rest need not be read.
     pub fn is_full(&self) -> bool {
-        self.full
+        self.full.is_some()
     }
 
     fn refuse(&mut self, reason: Refusal, text: &str) {
@@ -187,9 +242,36 @@ impl<'t> Importer<'t> {
         self.report.refused.entry(reason).or_default().add(line, text);
     }
 
-    fn take(&mut self, line: u32, pattern: &str, exception: bool) {
-        let name = pattern.strip_prefix('.').unwrap_or(pattern);
-        if !exception {
+    fn take(&mut self, line: u32, text: &str, said: Said<'_>) -> Result<(), Refusal> {
+        match said.what {
+            What::Name(name) => {
+                let mut room = std::mem::take(&mut self.room);
+                let outcome = foreign::pattern(name, said.stance, &mut room)
+                    .and_then(|pattern| self.take_name(line, pattern, &said));
+                self.room = room;
+                outcome?;
+            }
+            What::Pattern { text, at_host } => {
+                let text = format!("{}{text}", if at_host { "|" } else { "" });
+                self.take_pattern(&text, &said)?;
+            }
+        }
+        match said.note.filter(|_| !said.taken_back) {
+            Some(Note::Narrowed) => self.report.narrowed.add(line, text),
+            Some(Note::Widened) => self.report.widened.add(line, text),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn take_name(&mut self, line: u32, pattern: &str, said: &Said<'_>) -> Result<(), Refusal> {
+        let mark = mark(said.stance);
+        if said.taken_back {
+            self.take_back(format!("{mark}{pattern}").into_bytes().into(), said.form);
+            return Ok(());
+        }
+        let name = pattern.trim_start_matches('.');
+        if matches!(said.stance, Stance::Block | Stance::Important) {
             let rule = self.builtin.lookup(name).map(|id| self.builtin.rule(id).listing);
             let under = pattern.starts_with('.') && self.above_never.contains(name);
             if rule == Some(Listing::Never) || under {
@@ -197,39 +279,106 @@ impl<'t> Importer<'t> {
             }
         }
         if self.taken.len() >= limits::LIST_NAMES {
-            self.full = true;
+            self.full = Some(ImportError::TooManyNames);
+            return Ok(());
+        }
+        // Only a name of the greatest length finds no room for its marks.
+        let at = self.entries.push(mark, pattern).ok_or(Refusal::NotAHost)?;
+        if said.form != 0 {
+            self.forms.push((at, said.form));
+        }
+        self.taken.push(Taken { hash: (hash(name.as_bytes()) >> 32) as u32, at, told: line });
+        Ok(())
+    }
+
+    fn take_pattern(&mut self, text: &str, said: &Said<'_>) -> Result<(), Refusal> {
+        let important = said.stance == Stance::ImportantException;
+        // No entry of a name begins so.
+        let key = format!("{}{text}", if important { '!' } else { ' ' }).into_boxed_str();
+        if said.taken_back {
+            self.take_back(key.as_bytes().into(), said.form);
+            return Ok(());
+        }
+        let key = (key, said.form);
+        if self.patterns.contains_key(&key) {
+            return Ok(());
+        }
+        self.tries += usize::from(text.starts_with('/'));
+        if self.tries > limits::LIST_REGEX_TRIES {
+            self.full = Some(ImportError::TooManyPatterns);
+            return Ok(());
+        }
+        let pattern = Pattern::parse(text, important).ok_or(Refusal::Exception)?;
+        self.patterns.insert(key, pattern);
+        let regexes = || self.patterns.values().filter(|pattern| pattern.is_regex()).count();
+        if self.patterns.len() > limits::LIST_PATTERNS
+            || (text.starts_with('/') && regexes() > limits::LIST_REGEXES)
+        {
+            self.full = Some(ImportError::TooManyPatterns);
+        }
+        Ok(())
+    }
+
+    fn take_back(&mut self, what: Box<[u8]>, form: u64) {
+        if self.taken_back.len() >= limits::LIST_TAKEN_BACK {
+            self.full = Some(ImportError::TooManyTakenBack);
             return;
         }
-        let mark = if exception { "@" } else { "" };
-        let Some(at) = self.entries.push(mark, pattern) else { return };
-        self.taken.push(Taken { hash: (hash(name.as_bytes()) >> 32) as u32, at, told: line });
+        let forms = self.taken_back.entry(what).or_default();
+        if !forms.contains(&form) && forms.len() < ENTRIES {
+            forms.push(form);
+        }
     }
 
     /// The list, and what came of it.
     pub fn finish(mut self, choice: &Choice) -> Result<(Compiled, Report), ImportError> {
         check_name(&choice.name, self.builtin)?;
-        if self.full {
-            return Err(ImportError::TooManyNames);
+        if let Some(error) = self.full {
+            return Err(error);
+        }
+        self.drop_taken_back();
+        let lines = self.report.lines;
+        for pattern in self.patterns.values() {
+            // Says at which names patterns have to be asked.
+            let Some(name) = pattern.above() else { continue };
+            let hash = (hash(name.as_bytes()) >> 32) as u32;
+            let at = self.entries.push(PATTERNS, name).ok_or(ImportError::TooLarge)?;
+            self.taken.push(Taken { hash, at, told: lines });
         }
         self.taken.sort_unstable_by_key(|taken| (taken.hash, taken.at));
         self.drop_duplicates();
-        if self.taken.is_empty() {
-            return Err(ImportError::Nothing);
-        }
         let mut room = [0; LONGEST];
+        let mut size = 0;
         for taken in &mut self.taken {
             let entry = self.entries.text(taken.at, &mut room);
             self.content.update(entry);
-            let name = match entry.strip_prefix(b"@") {
-                Some(name) => name,
-                None => {
-                    self.report.names += 1;
-                    entry
-                }
-            };
-            taken.told = tell(entry.len(), hash(name.strip_prefix(b".").unwrap_or(name)));
+            size += 1 + entry.len();
+            let marks = entry.iter().take_while(|byte| **byte == b'@').count();
+            match marks {
+                0 | 2 => self.report.names += 1,
+                1 | 3 | 4 => self.report.exceptions += 1,
+                _ => {}
+            }
+            let name = entry.get(marks..).unwrap_or_default();
+            let dots = name.iter().take_while(|byte| **byte == b'.').count();
+            taken.told = tell(entry.len(), hash(name.get(dots..).unwrap_or_default()));
         }
-        self.report.exceptions = self.taken.len() as u32 - self.report.names;
+        let mut patterns: Vec<_> = self.patterns.into_keys().map(|(text, _)| text).collect();
+        patterns.sort_unstable();
+        patterns.dedup();
+        for text in &patterns {
+            self.content.update(text.as_bytes());
+            self.content.update(b"\n");
+        }
+        self.report.exceptions += patterns.len() as u32;
+        self.report.means_below = self.watch.means_below() && !self.below;
+        self.report.kind = self.watch.kind(&self.report);
+        if self.report.names == 0 {
+            return Err(ImportError::Nothing(Box::new(self.report)));
+        }
+        if size >= limits::LIST_TABLE {
+            return Err(ImportError::TooLarge);
+        }
         let version: String =
             self.content.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
         let about = About {
@@ -239,9 +388,33 @@ impl<'t> Importer<'t> {
             listing: choice.listing,
             names: self.report.names,
             exceptions: self.report.exceptions,
+            below: self.below,
         };
-        let compiled = Compiled::new(about, self.entries, self.taken)?;
+        let compiled = Compiled::new(about, self.entries, self.taken, patterns)?;
         Ok((compiled, self.report))
+    }
+
+    /// Takes back what the list takes back, wherever in it that stands.
+    fn drop_taken_back(&mut self) {
+        if self.taken_back.is_empty() {
+            return;
+        }
+        let (entries, forms, gone) = (&self.entries, &self.forms, &self.taken_back);
+        let report = &mut self.report.taken_back;
+        let mut room = [0; LONGEST];
+        self.taken.retain(|taken| {
+            let entry = entries.text(taken.at, &mut room);
+            let form = forms.binary_search_by_key(&taken.at, |(at, _)| *at);
+            let form = form.ok().and_then(|index| forms.get(index)).map_or(0, |(_, form)| *form);
+            let goes = gone.get(entry).is_some_and(|forms| forms.contains(&form));
+            if goes {
+                report.add(taken.told, &String::from_utf8_lossy(entry));
+            }
+            !goes
+        });
+        self.patterns.retain(|(text, form), _| {
+            !gone.get(text.as_bytes()).is_some_and(|forms| forms.contains(form))
+        });
     }
 
     /// Of equal entries the first stays. They have equal hashes, so they lie together.
@@ -263,11 +436,33 @@ impl<'t> Importer<'t> {
         let (_, again) = taken.split_at_mut(kept);
         again.sort_unstable_by_key(|taken| taken.at);
         let mut room = [0; LONGEST];
-        for again in again {
+        let own = |taken: &&Taken| !entries.starts(taken.at, PATTERNS);
+        for again in again.iter().filter(own) {
             let text = String::from_utf8_lossy(entries.text(again.at, &mut room));
             self.report.duplicates.add(again.told, &text);
         }
         taken.truncate(kept);
+    }
+}
+
+/// An entry as the file has it: `..` of what is only under a name is `*.` there, for which there
+/// is no room while lists are read.
+fn marked(entry: &mut [u8]) -> &[u8] {
+    let marks = entry.iter().take_while(|byte| **byte == b'@').count();
+    if let Some([first @ b'.', b'.', ..]) = entry.get_mut(marks..) {
+        *first = b'*';
+    }
+    entry
+}
+
+/// What stands before the entry of a name.
+fn mark(stance: Stance) -> &'static str {
+    match stance {
+        Stance::Block => "",
+        Stance::Exception => "@",
+        Stance::Important => "@@",
+        Stance::ImportantException => "@@@",
+        Stance::Free => "@@@@",
     }
 }
 
@@ -286,13 +481,19 @@ pub struct Compiled {
     about: About,
     entries: Packed,
     taken: Vec<Taken>,
+    patterns: Vec<Box<str>>,
     bits: u32,
 }
 
 impl Compiled {
-    fn new(about: About, entries: Packed, taken: Vec<Taken>) -> Result<Self, ImportError> {
+    fn new(
+        about: About,
+        entries: Packed,
+        taken: Vec<Taken>,
+        patterns: Vec<Box<str>>,
+    ) -> Result<Self, ImportError> {
         let bits = (taken.len() / 2).next_power_of_two().ilog2().clamp(*BITS.start(), *BITS.end());
-        let compiled = Self { about, entries, taken, bits };
+        let compiled = Self { about, entries, taken, patterns, bits };
         let clustered = compiled
             .taken
             .chunk_by(|a, b| compiled.bucket(a) == compiled.bucket(b))
@@ -349,9 +550,14 @@ impl Compiled {
         }
         let mut room = [0; LONGEST];
         for taken in &self.taken {
-            let entry = self.entries.text(taken.at, &mut room);
+            let length = self.entries.text(taken.at, &mut room).len();
+            let entry = room.get_mut(..length).unwrap_or_default();
             put(&[entry.len() as u8])?;
-            put(entry)?;
+            put(marked(entry))?;
+        }
+        for text in &self.patterns {
+            put(text.as_bytes())?;
+            put(b"\n")?;
         }
         Ok(())
     }

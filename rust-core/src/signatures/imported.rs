@@ -1,4 +1,4 @@
-//! A list that somebody else wrote, as one compact block of bytes: up to a million names that share
+//! A list that somebody else wrote, as one compact block of bytes: up to two million names that share
 //! all else.
 //!
 //! This module never reads a file and never trusts one: the bytes carry their hash, and whatever
@@ -12,19 +12,40 @@
 //! | sizes | u32 each: bytes of the description, bits of a bucket's number, bytes of the entries |
 //! | description | [`About`] as JSON |
 //! | buckets | offset u32 of the first entry; filter u32: two bits per entry, from its hash |
-//! | entries | by bucket: length u8 and pattern, `@` before an exception |
+//! | entries | by bucket: length u8, marks and name |
+//! | patterns | a line each: `!` for an important one or a blank, and the pattern |
 //!
-//! A name's bucket is the first bits of its hash. A bucket ends where the next one begins.
+//! A name's bucket is the first bits of its hash. A bucket ends where the next one begins. The marks
+//! of an entry say what the list wants and then how far the name reaches:
+//!
+//! | marks | |
+//! |---|---|
+//! | none | is blocked |
+//! | `@` | is left alone |
+//! | `@@` | is blocked in spite of that |
+//! | `@@@` | is left alone in spite of that too |
+//! | `@@@@` | is left alone unless a longer name is blocked |
+//! | `@@@@@` | some pattern speaks about what is under it |
+//! | none | the name alone |
+//! | `.` | the name and everything under it |
+//! | `*.` | everything under it |
+//!
+//! Patterns are exceptions that name no host. They are asked only about a host that the list would
+//! otherwise speak about. Version 1 has none of them, and no marks but `@` and `.`.
 
+use super::pattern::Pattern;
 use super::table::{Hash, filter};
 use super::{Category, Listing, Rule};
+use crate::limits;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// The hash of names begins with this: the same in every file, so that tables share it.
 pub(super) const SEED: u64 = 0x6d75_7a7a_6c65_0001;
 pub(super) const MAGIC: &[u8; 7] = b"MUZLIST";
-pub(super) const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 2;
+/// The mark of an entry that says where patterns have to be asked.
+pub(super) const PATTERNS: &str = "@@@@@";
 /// Bytes before what the hash is of.
 pub(crate) const HEAD: usize = 8 + 32;
 pub(super) const SIZES: usize = 12;
@@ -48,6 +69,9 @@ pub struct About {
     pub names: u32,
     /// Names that the list leaves alone.
     pub exceptions: u32,
+    /// Plain names were taken with all that is under them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub below: bool,
 }
 
 /// Why bytes are no imported list.
@@ -73,6 +97,12 @@ pub struct Imported {
     shift: u32,
     buckets_at: usize,
     entries_at: usize,
+    /// Behind the last entry.
+    end: u32,
+    /// Those that have to be asked about every host.
+    open: Vec<Pattern>,
+    /// Those that have to be asked where an entry says so.
+    anchored: Vec<Pattern>,
 }
 
 /// What a list says about a host.
@@ -81,6 +111,8 @@ pub(super) struct Found {
     /// Where the entry is.
     pub(super) entry: u32,
     pub(super) exact: bool,
+    /// Beats exceptions.
+    important: bool,
     /// Of the name, without a leading dot; a host has [`super::list::HOST`] bytes at most.
     pub(super) length: u8,
 }
@@ -89,14 +121,15 @@ pub(super) struct Found {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Walk {
     best: Option<Found>,
+    /// How far the best one reaches: what lies under a name is more than the name.
+    reach: u16,
+    /// Likewise of the longest name that is left alone unless a longer one is blocked.
+    free: u16,
     excepted: bool,
-}
-
-impl Walk {
-    /// The entry that speaks about the host; none where an exception does.
-    pub(super) fn found(self) -> Option<Found> {
-        self.best.filter(|_| !self.excepted)
-    }
+    /// Excepted in spite of an important rule.
+    spared: bool,
+    /// Some pattern has to be asked.
+    patterns: bool,
 }
 
 impl Imported {
@@ -104,7 +137,7 @@ impl Imported {
     pub fn open(bytes: Vec<u8>) -> Result<Self, ImportedError> {
         let rest = bytes.strip_prefix(MAGIC).ok_or(ImportedError::NotAList)?;
         let (&version, rest) = rest.split_first().ok_or(ImportedError::Damaged)?;
-        if version != VERSION {
+        if !(1..=VERSION).contains(&version) {
             return Err(ImportedError::Version);
         }
         let (hash, body) = rest.split_first_chunk::<32>().ok_or(ImportedError::Damaged)?;
@@ -118,11 +151,14 @@ impl Imported {
                 serde_json::from_slice(body.get(SIZES..SIZES.checked_add(described)?)?).ok()?;
             let buckets_at = HEAD + SIZES + described;
             let entries_at = buckets_at + (1 << bits) * BUCKET;
-            let whole = entries_at.checked_add(u32_at(body, 8)? as usize)?;
-            (whole == bytes.len()).then_some((about, 64 - bits, buckets_at, entries_at))
+            let end = u32_at(body, 8)?;
+            let patterns = bytes.get(entries_at.checked_add(end as usize)?..)?;
+            let (open, anchored) = patterns_of(patterns)?;
+            Some((about, 64 - bits, buckets_at, entries_at, end, open, anchored))
         };
-        let (about, shift, buckets_at, entries_at) = read().ok_or(ImportedError::Damaged)?;
-        Ok(Self { about, shift, buckets_at, entries_at, bytes })
+        let (about, shift, buckets_at, entries_at, end, open, anchored) =
+            read().ok_or(ImportedError::Damaged)?;
+        Ok(Self { about, shift, buckets_at, entries_at, end, open, anchored, bytes })
     }
 
     /// What the list says of itself.
@@ -142,7 +178,26 @@ impl Imported {
         super::table::each_suffix(SEED, name, |hash, suffix, whole| {
             self.probe(hash, suffix, whole, &mut walk);
         });
-        walk.found()
+        self.found(walk, std::str::from_utf8(name).unwrap_or_default())
+    }
+
+    /// The entry that speaks about the host of a walk; none where an exception does.
+    #[inline]
+    pub(super) fn found(&self, walk: Walk, host: &str) -> Option<Found> {
+        let best = walk.best?;
+        let freed = walk.spared
+            || (!best.important && (walk.excepted || (walk.free > 0 && walk.free >= walk.reach)));
+        if freed || self.is_excepted(walk, best.important, host) { None } else { Some(best) }
+    }
+
+    /// Whether a pattern frees a host.
+    fn is_excepted(&self, walk: Walk, important: bool, host: &str) -> bool {
+        if self.open.is_empty() && !walk.patterns {
+            return false;
+        }
+        let anchored = if walk.patterns { self.anchored.as_slice() } else { &[] };
+        let mut asked = self.open.iter().chain(anchored);
+        asked.any(|pattern| (!important || pattern.important) && pattern.fits(host))
     }
 
     /// Offers every entry of one name, by its hash under [`SEED`].
@@ -168,28 +223,53 @@ impl Imported {
         walk: &mut Walk,
     ) -> Option<()> {
         let next = bucket_at + BUCKET;
-        let end = if next < self.entries_at {
-            u32_at(&self.bytes, next)?
-        } else {
-            u32::try_from(self.bytes.len() - self.entries_at).ok()?
-        };
+        let end = if next < self.entries_at { u32_at(&self.bytes, next)? } else { self.end };
         let mut at = start;
         while at < end {
             let entry = self.entry(at)?;
-            let (exception, pattern) = match entry.strip_prefix(b"@") {
-                Some(pattern) => (true, pattern),
-                None => (false, entry),
-            };
-            let exact = pattern.len() == name.len();
-            let fits = if exact { whole } else { pattern.len() == name.len() + 1 };
-            if fits && pattern.ends_with(name) {
-                walk.excepted |= exception;
-                let found = Found { entry: at, exact, length: u8::try_from(name.len()).ok()? };
-                if walk.best.is_none_or(|b| (exact, found.length) >= (b.exact, b.length)) {
-                    walk.best = Some(found);
-                }
+            if entry.ends_with(name) {
+                self.offer(at, entry, (name, whole), walk);
             }
             at += 1 + entry.len() as u32;
+        }
+        Some(())
+    }
+
+    /// Offers an entry whose end is a name.
+    fn offer(
+        &self,
+        at: u32,
+        entry: &[u8],
+        (name, whole): (&[u8], bool),
+        walk: &mut Walk,
+    ) -> Option<()> {
+        let marks = entry.get(..entry.len() - name.len())?;
+        let stances = marks.iter().take_while(|byte| **byte == b'@').count();
+        let length = u8::try_from(name.len()).ok()?;
+        let (fits, exact, under) = match marks.get(stances..)? {
+            b"" => (whole || stances == PATTERNS.len(), true, 0),
+            b"." => (true, false, 0),
+            b"*." => (!whole, false, 1),
+            _ => return None,
+        };
+        if !fits {
+            return None;
+        }
+        let reach = u16::from(length) * 2 + under;
+        let important = stances == 2;
+        match stances {
+            0 | 2 => {
+                let found = Found { entry: at, exact, important, length };
+                let rank = |found: Found| (found.important, found.exact, found.length);
+                if walk.best.is_none_or(|best| rank(found) >= rank(best)) {
+                    walk.best = Some(found);
+                    walk.reach = reach;
+                }
+            }
+            1 => walk.excepted = true,
+            3 => walk.spared = true,
+            4 => walk.free = walk.free.max(reach),
+            _ => walk.patterns = true,
         }
         Some(())
     }
@@ -202,7 +282,7 @@ impl Imported {
     /// The rule of an entry that [`Self::lookup`] gave.
     pub(super) fn rule(&self, entry: u32) -> Option<Rule<'_>> {
         Some(Rule {
-            pattern: std::str::from_utf8(self.entry(entry)?).ok()?,
+            pattern: std::str::from_utf8(self.entry(entry)?).ok()?.trim_start_matches('@'),
             owner: "not stated",
             category: self.about.category,
             listing: self.about.listing,
@@ -214,6 +294,18 @@ impl Imported {
             list: &self.about.id,
         })
     }
+}
+
+/// The patterns of a list: those that have to be asked about every host, and the others.
+fn patterns_of(bytes: &[u8]) -> Option<(Vec<Pattern>, Vec<Pattern>)> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let lines = text.lines().take(limits::LIST_PATTERNS + 1).map(|line| {
+        let important = line.starts_with('!');
+        Pattern::parse(line.get(1..)?, important)
+    });
+    let patterns = lines.collect::<Option<Vec<_>>>()?;
+    let few = patterns.len() <= limits::LIST_PATTERNS;
+    few.then(|| patterns.into_iter().partition(|pattern| pattern.above().is_none()))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
@@ -229,15 +321,14 @@ pub(super) fn hash(name: &[u8]) -> u64 {
 mod tests {
     use super::super::{Choice, HostTable, ImportError, Importer, Refusal, Report, Sample};
     use super::*;
-    use crate::limits;
 
     fn choice() -> Choice {
         let (name, source) = ("mine".to_owned(), "mine.txt".to_owned());
-        Choice { name, source, category: Category::Ads, listing: Listing::Block }
+        Choice { name, source, category: Category::Ads, listing: Listing::Block, below: false }
     }
 
     fn import(text: &str) -> Result<(Vec<u8>, Report), ImportError> {
-        let mut importer = Importer::new(HostTable::builtin());
+        let mut importer = Importer::new(HostTable::builtin(), false);
         text.split_inclusive('\n').for_each(|line| importer.line(line.as_bytes()));
         importer.finish(&choice()).map(|(compiled, report)| (compiled.to_bytes(), report))
     }
@@ -334,10 +425,11 @@ mod tests {
 
     #[test]
     fn what_is_no_list_at_all_is_refused_whole() {
-        assert_eq!(import("").unwrap_err(), ImportError::Nothing);
-        assert_eq!(import("# only words\n").unwrap_err(), ImportError::Nothing);
-        assert_eq!(import("<html>\n<body>\n").unwrap_err(), ImportError::Nothing);
-        let mut importer = Importer::new(HostTable::builtin());
+        let nothing = |error| matches!(error, ImportError::Nothing(_));
+        assert!(nothing(import("").unwrap_err()));
+        assert!(nothing(import("# only words\n").unwrap_err()));
+        assert!(nothing(import("<html>\n<body>\n").unwrap_err()));
+        let mut importer = Importer::new(HostTable::builtin(), false);
         let mut dice = 7_u64;
         for _ in 0..2000 {
             let bytes: Vec<u8> = (0..dice % 90)
@@ -349,12 +441,12 @@ mod tests {
             dice = dice.rotate_left(7) | 1;
             importer.line(&bytes);
         }
-        assert_eq!(importer.finish(&choice()).err(), Some(ImportError::Nothing));
+        assert!(importer.finish(&choice()).err().is_some_and(nothing));
     }
 
     #[test]
     fn a_line_that_is_too_long_or_no_text_costs_itself_alone() {
-        let mut importer = Importer::new(HostTable::builtin());
+        let mut importer = Importer::new(HostTable::builtin(), false);
         importer.line(b"a.example.com\n");
         importer.line(&vec![b'a'; limits::LIST_LINE + 1]);
         importer.line(b"b.\xff.example.com\n");
@@ -377,7 +469,7 @@ mod tests {
             ("never-block", false),
             (&"a".repeat(33), false),
         ] {
-            let mut importer = Importer::new(HostTable::builtin());
+            let mut importer = Importer::new(HostTable::builtin(), false);
             importer.line(b"a.example.com");
             let outcome = importer.finish(&Choice { name: name.to_owned(), ..choice() });
             assert_eq!(outcome.err(), (!fits).then_some(ImportError::Name), "{name}");

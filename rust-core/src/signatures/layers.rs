@@ -66,7 +66,7 @@ impl HostTable {
         }
         let mut best = own.map(|hit| (hit.exact, hit.length, hit.rule));
         for (layer, (list, walk)) in (1..).zip(self.imported.iter().zip(walks)) {
-            let Some(found) = walk.found() else { continue };
+            let Some(found) = list.found(walk, host) else { continue };
             if off.iter().any(|name| name == list.name()) {
                 continue;
             }
@@ -170,13 +170,14 @@ mod tests {
     }
 
     fn imported(name: &str, text: &str) -> Arc<Imported> {
-        let mut importer = Importer::new(HostTable::builtin());
+        let mut importer = Importer::new(HostTable::builtin(), false);
         text.lines().for_each(|line| importer.line(line.as_bytes()));
         let choice = Choice {
             name: name.to_owned(),
             source: "s".to_owned(),
             category: Category::Ads,
             listing: Listing::Block,
+            below: false,
         };
         Arc::new(Imported::open(importer.finish(&choice).unwrap().0.to_bytes()).unwrap())
     }

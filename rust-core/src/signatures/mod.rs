@@ -3,20 +3,24 @@
 //! This module never decides a flow: it says what the lists say, and [`crate::policy`] decides.
 //! It reads no file; lists come in as text, the built-in ones inside the program.
 
+mod adblock;
 mod address;
 mod compile;
 mod foreign;
 mod import;
 mod imported;
+mod kind;
 mod layers;
 mod list;
 mod packed;
+mod pattern;
 mod table;
 
 pub use foreign::Refusal;
 pub use import::{Choice, Compiled, ImportError, Importer, Report, Sample, Seen};
 pub(crate) use imported::HEAD;
 pub use imported::{About, Imported, ImportedError};
+pub use kind::Kind;
 pub use layers::HostTable;
 pub use list::{
     COLUMNS, Category, List, ListError, Listing, Region, Rule, SHARED, host_of, parse_list,

@@ -67,6 +67,12 @@ impl Packed {
         rest.get(..size).unwrap_or_default()
     }
 
+    /// Whether an entry begins so.
+    pub(super) fn starts(&self, at: u32, beginning: &str) -> bool {
+        let mut room = [0; LONGEST];
+        self.text(at, &mut room).starts_with(beginning.as_bytes())
+    }
+
     /// An entry's characters, put into `room`.
     pub(super) fn text<'r>(&self, at: u32, room: &'r mut [u8; LONGEST]) -> &'r [u8] {
         let Some((length, pairs)) = self.raw(at).split_first() else { return &[] };

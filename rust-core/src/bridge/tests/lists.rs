@@ -49,6 +49,8 @@ fn a_list_is_imported_with_a_report_is_in_force_stays_and_goes() {
         "exceptions": 1,
         "duplicates": {"count": 1, "samples": [{"line": 3, "text": "ads.example.com"}]},
         "never": {"count": 1, "samples": [{"line": 7, "text": "update.intl.miui.com"}]},
+        "narrowed": {"count": 0, "samples": []}, "widened": {"count": 0, "samples": []},
+        "taken_back": {"count": 0, "samples": []},
         "refused": [
             {"reason": "not-a-host", "count": 1, "samples": [{"line": 6, "text": "no..host"}]}]});
     assert_eq!(told, expected);
@@ -88,8 +90,13 @@ fn the_old_list_stays_where_the_new_one_fails_and_a_check_changes_nothing() {
     assert_eq!(lines(&core), [] as [Value; 0]);
     import(&core, "a.example.com\n", "").unwrap();
     let before = lines(&core);
-    assert_eq!(code(import(&core, "<html>\n", "")), Code::BadList);
-    assert_eq!(code(import(&core, "", "")), Code::BadList);
+    for (text, kind) in [("<html>\n", "page"), ("", "empty")] {
+        let told = json(import(&core, text, ""));
+        assert_eq!(
+            (&told["names"], &told["version"], &told["kind"]),
+            (&json!(0), &json!(""), &json!(kind))
+        );
+    }
     let closed = std::fs::OpenOptions::new().write(true).open("/dev/null").unwrap();
     assert_eq!(code(core.import_list(closed, r#"{"v":1,"name":"mine"}"#)), Code::System);
     for (request, expected) in [

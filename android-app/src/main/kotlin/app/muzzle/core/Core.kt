@@ -22,15 +22,17 @@ class Core(private val handle: Long) : AutoCloseable {
 
     /**
      * Takes a list in that somebody else wrote, in place of one of its name; in force from here on. One that cannot
-     * be taken changes nothing. The descriptor belongs to the core from here on.
+     * be taken changes nothing. The descriptor belongs to the core from here on. With [below], plain names stand for all
+     * that is under them.
      */
     fun importList(
         fd: Int,
         name: String,
         source: String,
+        below: Boolean,
     ): ImportReport =
         slow {
-            val request = JSONObject().put("name", name).put("source", source).versioned().toString()
+            val request = JSONObject().put("name", name).put("source", source).put("below", below).versioned().toString()
             ImportReport.of(JSONObject(NativeCore.importList(handle, fd, request)))
         }
 

@@ -354,6 +354,8 @@ data class HostList(
     val source: String? = null,
     /** Not in force: to be taken in again, or removed. */
     val damaged: Boolean = false,
+    /** Its plain names stand for all that is under them. */
+    val below: Boolean = false,
 ) {
     companion object {
         fun of(json: JSONObject) =
@@ -364,6 +366,7 @@ data class HostList(
                 json.optBoolean("imported"),
                 json.text("source"),
                 json.optBoolean("damaged"),
+                json.optBoolean("below"),
             )
     }
 }
@@ -387,9 +390,22 @@ data class ImportReport(
     val duplicates: Seen,
     /** Names that are never blocked, or that have such names under them. */
     val never: Seen,
+    /** Rules that block other names, too. */
+    val narrowed: Seen,
+    /** Exceptions under conditions, taken for all. */
+    val widened: Seen,
+    /** What the list takes back itself. */
+    val takenBack: Seen,
     /** What was not taken, with the code of the reason. */
     val refused: List<Pair<String, Seen>>,
+    /** Code of what the file is, where that is no list of names. */
+    val kind: String?,
+    /** The list seems to mean all that is under its names. */
+    val meansBelow: Boolean,
 ) {
+    /** Without any, nothing was taken in and the list of before is in force. */
+    val taken get() = names > 0
+
     companion object {
         fun of(json: JSONObject) =
             ImportReport(
@@ -397,7 +413,12 @@ data class ImportReport(
                 json.optLong("exceptions"),
                 Seen.of(json.optJSONObject("duplicates")),
                 Seen.of(json.optJSONObject("never")),
+                Seen.of(json.optJSONObject("narrowed")),
+                Seen.of(json.optJSONObject("widened")),
+                Seen.of(json.optJSONObject("taken_back")),
                 json.list("refused") { it.getString("reason") to Seen.of(it) },
+                json.text("kind"),
+                json.optBoolean("means_below"),
             )
     }
 }

@@ -53,12 +53,15 @@ class ListImports(
         /** The first to ask decides whether the list is taken in or left; the other one comes too late. */
         internal fun settle() = settled.compareAndSet(false, true)
 
-        internal fun fetch(address: URL): Taken {
+        internal fun fetch(
+            address: URL,
+            below: Boolean,
+        ): Taken {
             val file = File.createTempFile("list", null, cache())
             try {
                 fetchList(connect(address).also { connection = it }, file, ::read)
                 val descriptor = ParcelFileDescriptor.open(file, ParcelFileDescriptor.MODE_READ_ONLY)
-                return take(descriptor, nameOfList(address), address.toString())
+                return take(descriptor, nameOfList(address), address.toString(), below)
             } finally {
                 file.delete()
             }
@@ -78,12 +81,13 @@ class ListImports(
             list: ParcelFileDescriptor,
             name: String,
             title: String,
+            below: Boolean,
         ): Taken {
             if (!settle()) {
                 list.close()
                 throw CancellationException()
             }
-            return Taken(title.ifEmpty { name }, core().importList(list.detachFd(), name, title))
+            return Taken(title.ifEmpty { name }, core().importList(list.detachFd(), name, title, below))
         }
 
         /** Wakes who waits for the net. Waits for it, too. */
@@ -101,15 +105,19 @@ class ListImports(
     /** What came of the last one: told once. */
     fun outcome(): Outcome? = outcome.also { outcome = null }
 
-    fun fetch(address: URL) = start(address.host) { it.fetch(address) }
+    fun fetch(
+        address: URL,
+        below: Boolean = false,
+    ) = start(address.host) { it.fetch(address, below) }
 
     fun read(
         document: Uri,
         resolver: ContentResolver,
+        below: Boolean = false,
     ) = start(null) {
         val title = titleOf(document, resolver)
         val file = resolver.openFileDescriptor(document, "r") ?: throw FileNotFoundException("the document is gone")
-        it.take(file, nameOfList(title), title)
+        it.take(file, nameOfList(title), title, below)
     }
 
     /** Nothing is taken in, unless the core has begun to. */

@@ -40,6 +40,9 @@ class ListsActivity : ScreenActivity() {
     /** What came of the last import: words, as they outlive the process. */
     private var report = emptyList<String>()
 
+    /** The next list's plain names stand for all that is under them. */
+    private var below = false
+
     private var underWay: ListImports.Import? = null
 
     /** How much was fetched of it. */
@@ -50,6 +53,7 @@ class ListsActivity : ScreenActivity() {
         toolbar.setTitle(R.string.lists_title)
         showUp()
         report = savedInstanceState?.getStringArrayList(REPORT).orEmpty()
+        below = savedInstanceState?.getBoolean(BELOW) ?: false
         imports.changed = listener
         imports.outcome()?.let { report = words(it) }
         showLoading()
@@ -59,6 +63,7 @@ class ListsActivity : ScreenActivity() {
     override fun onSaveInstanceState(state: Bundle) {
         super.onSaveInstanceState(state)
         state.putStringArrayList(REPORT, ArrayList(report))
+        state.putBoolean(BELOW, below)
     }
 
     override fun onDestroy() {
@@ -126,6 +131,7 @@ class ListsActivity : ScreenActivity() {
         val import = imports.current
         card {
             small(getString(R.string.lists_own_text))
+            switch(R.string.lists_below, R.string.lists_below_text, below) { below = it }
             button(R.string.lists_add) { choose() }.isEnabled = import == null
             small(getString(R.string.lists_address_text))
             button(R.string.lists_add_address) { askAddress() }.isEnabled = import == null
@@ -145,7 +151,7 @@ class ListsActivity : ScreenActivity() {
                 val words = if (list.damaged) getString(R.string.lists_damaged) else aboutList(list)
                 switch(title, words, list.name !in now.listsOff) { on -> set(title, on) { it.withList(list.name, on) } }
                 listAddress(title)?.let { address ->
-                    button(R.string.lists_fetch_again) { imports.fetch(address) }.isEnabled = import == null
+                    button(R.string.lists_fetch_again) { imports.fetch(address, list.below) }.isEnabled = import == null
                 }
                 button(R.string.lists_remove) { remove(list) }
             }
@@ -185,7 +191,7 @@ class ListsActivity : ScreenActivity() {
     ) {
         val document = data?.data
         if (requestCode != CHOOSE || resultCode != RESULT_OK || document == null) return
-        imports.read(document, contentResolver)
+        imports.read(document, contentResolver, below)
     }
 
     private fun askAddress() {
@@ -200,7 +206,7 @@ class ListsActivity : ScreenActivity() {
             .setNegativeButton(R.string.cancel, null)
             .setPositiveButton(R.string.ok) { _, _ ->
                 val address = listAddress(field.text.toString())
-                if (address == null) tell(listOf(getString(R.string.lists_bad_address))) else imports.fetch(address)
+                if (address == null) tell(listOf(getString(R.string.lists_bad_address))) else imports.fetch(address, below)
             }.show()
     }
 
@@ -240,10 +246,22 @@ class ListsActivity : ScreenActivity() {
     private fun words(taken: ListImports.Taken): List<String> {
         val report = taken.report
         val refused = report.refused.sumOf { it.second.count }
-        val said = mutableListOf(getString(R.string.lists_taken, taken.title, number(report.names), number(refused)))
+        val said =
+            mutableListOf(
+                if (report.taken) {
+                    getString(R.string.lists_taken, taken.title, number(report.names), number(refused))
+                } else {
+                    getString(R.string.lists_failed)
+                },
+            )
+        report.kind?.let { said += getString(KINDS[it] ?: R.string.kind_no_list) }
+        if (report.meansBelow) said += getString(R.string.lists_means_below)
         if (report.exceptions > 0) said += getString(R.string.lists_exceptions, number(report.exceptions))
         said += seen(report.never, R.string.lists_conflicts)
         said += seen(report.duplicates, R.string.lists_duplicates)
+        said += seen(report.narrowed, R.string.lists_narrowed)
+        said += seen(report.widened, R.string.lists_widened)
+        said += seen(report.takenBack, R.string.lists_taken_back)
         for ((reason, lines) in report.refused) said += seen(lines, REFUSED[reason] ?: R.string.refused_other)
         return said
     }
@@ -264,6 +282,7 @@ class ListsActivity : ScreenActivity() {
     private companion object {
         const val CHOOSE = 1
         const val REPORT = "report"
+        const val BELOW = "below"
         const val ADS = "ads"
         const val PUSH = "push"
 
@@ -283,8 +302,25 @@ class ListsActivity : ScreenActivity() {
                 "address" to R.string.refused_address,
                 "redirect" to R.string.refused_redirect,
                 "not-dns" to R.string.refused_not_dns,
+                "pattern" to R.string.refused_pattern,
                 "condition" to R.string.refused_condition,
+                "exception" to R.string.refused_exception,
                 "shared" to R.string.refused_shared,
+            )
+
+        /** What the core says a file is; the others are no list of names. */
+        val KINDS =
+            mapOf(
+                "zip" to R.string.kind_packed,
+                "packed" to R.string.kind_packed,
+                "utf-16" to R.string.kind_utf16,
+                "page" to R.string.kind_page,
+                "rpz" to R.string.kind_other_form,
+                "unbound" to R.string.kind_other_form,
+                "expressions" to R.string.kind_other_form,
+                "addresses" to R.string.kind_addresses,
+                "page-rules" to R.string.kind_page_rules,
+                "exceptions" to R.string.kind_exceptions,
             )
     }
 }

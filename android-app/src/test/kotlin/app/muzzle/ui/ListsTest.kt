@@ -114,6 +114,26 @@ class ListsTest : ScreenTest() {
     }
 
     @Test
+    fun namesAreTakenWithAllThatIsBelowThemWhereTheOwnerSaysSo() {
+        val screen = lists().get()
+        add(screen, "wild.txt", "# Syntax: Domains (wildcards)\nwild.example.com\n")
+        assertShows(screen, "The list seems to mean all names below its own")
+        assertEquals(Verdict.ALLOW, verdict("a.wild.example.com"))
+        toggle(screen, "With all names below")
+        add(screen, "wild.txt", "# Syntax: Domains (wildcards)\nwild.example.com\n")
+        assertEquals(Verdict.BLOCK, verdict("a.wild.example.com"))
+        assertEquals(listOf(true), imported().map { it.below })
+    }
+
+    @Test
+    fun aFileThatIsNoListSaysWhatItIsAndWhy() {
+        val screen = lists().get()
+        add(screen, "zone.txt", "@ SOA a. b. 1 2 3 4 5\nads.example.com CNAME .\n")
+        assertShows(screen, "The list was not taken", "The list is in a form for another program", "Line 2: ads.example.com CNAME .")
+        assertEquals(emptyList<Any>(), imported())
+    }
+
+    @Test
     fun aListThatFailsLeavesTheOldOneInForce() {
         val screen = lists().get()
         add(screen, "mine.txt", MINE)
