@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import json
 import socket
 import struct
@@ -25,7 +26,7 @@ KEEP = 1 << 20
 
 @dataclass
 class Connection:
-    """One accepted connection and what came over it."""
+    """One accepted connection and what came over it. A server gives a number once."""
 
     number: int
     peer: str
@@ -141,6 +142,7 @@ class Server:
         self, internet: Namespace, addresses: list[str], ports: list[int], record: Path | None = None
     ) -> None:
         self.connections: list[Connection] = []
+        self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._record = record.open("a", encoding="utf-8") if record else None
         self._listeners = [internet.listen(address, port) for address in addresses for port in ports]
@@ -173,7 +175,7 @@ class Server:
                 return
             with self._lock:
                 local = "%s port %d" % sock.getsockname()[:2]
-                new = Connection(len(self.connections), peer[0], local, time.time())
+                new = Connection(next(self._numbers), peer[0], local, time.time())
                 self.connections.append(new)
             self._write(new, "open", b"")
             threading.Thread(target=self._serve, args=(sock, new), daemon=True).start()
