@@ -38,8 +38,17 @@ pub(super) fn parse(name: &str, bytes: &[u8]) -> Request {
 /// Every `*.http` of the formats here, sorted.
 pub(super) fn samples() -> Vec<Sample> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-    let formats =
-        ["onetrack", "miui-analytics", "mistat", "umeng", "ut", "sls", "mixpanel", "generic"];
+    let formats = [
+        "onetrack",
+        "miui-analytics",
+        "mistat",
+        "umeng",
+        "ut",
+        "sls",
+        "mixpanel",
+        "generic",
+        "recorded",
+    ];
     let mut files: Vec<_> = formats
         .iter()
         .flat_map(|format| std::fs::read_dir(root.join(format)).unwrap())
