@@ -260,6 +260,9 @@ fn is_about_pages(word: &str) -> bool {
 /// behind a `%` (RFC 4007 §11); `0` is short for all zeros.
 fn address(word: &str) -> Option<IpAddr> {
     let first = *word.as_bytes().first()?;
+    if word == "0.0.0.0" {
+        return Some(IpAddr::from([0; 4]));
+    }
     if first.is_ascii_digit() && !word.contains(':') {
         return if word == "0" { Some(IpAddr::from([0; 4])) } else { word.parse().ok() };
     }

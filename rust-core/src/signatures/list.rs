@@ -380,15 +380,21 @@ pub(crate) fn shared(pattern: &str) -> bool {
 /// Underscores occur in real names; a last label of digits would be an address.
 pub(crate) fn is_pattern(text: &str) -> bool {
     let host = text.strip_prefix('.').unwrap_or(text);
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
-    };
-    let last = host.rsplit('.').next().unwrap_or_default();
-    host.len() <= HOST
-        && host.contains('.')
-        && host.split('.').all(label)
-        && !last.bytes().all(|b| b.is_ascii_digit())
+    let fits = |label: usize| (1..=63).contains(&label);
+    let (mut label, mut digits, mut dots) = (0, true, false);
+    for byte in host.bytes() {
+        match byte {
+            b'.' if fits(label) => {
+                (label, digits, dots) = (0, true, true);
+                continue;
+            }
+            b'0'..=b'9' => {}
+            b'a'..=b'z' | b'-' | b'_' => digits = false,
+            _ => return false,
+        }
+        label += 1;
+    }
+    host.len() <= HOST && dots && fits(label) && !digits
 }
 
 #[cfg(test)]
