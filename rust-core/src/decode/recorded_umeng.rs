@@ -547,7 +547,7 @@ fn a_header_alone_is_an_event_and_no_other_header_is() {
     let name = |name: &str| Some(name.to_owned());
     assert_eq!(events(r##"{"#h":{"#dm":"x"}}"##), [None]);
     assert_eq!(events(r##"{"#h":{"#dm":"x"},"#a":{}}"##), [None]);
-    assert_eq!(events(r##"{"#a":{"sessions":[]},"#h":{}}"##), [None]);
+    assert_eq!(events(r##"{"#a":{"sessions":[],"ekv":{}},"#h":{}}"##), [None]);
     assert_eq!(
         events(r#"{"push":{"a":1},"header":{},"dplus":{"b":2}}"#),
         [name("push"), name("dplus")]

@@ -24,117 +24,138 @@ pub(super) fn read(report: &mut Report, facts: &mut Facts, text: &str, time: Opt
     for (place, _) in named().filter(|(_, name)| *name == "header") {
         facts.read(report, "entity.header.", &tape, place);
     }
+    let walk = Walk { tape: &tape, time, shared: facts.counts() };
     for (place, name) in named().filter(|(_, name)| *name != "header") {
-        section(report, &tape, place, name, time);
+        walk.section(report, place, name);
     }
     if let Some(code) = tape.problem {
         report.problem(code, "entity");
     }
-    let empty = tape.problem.is_some() && tape.within(0).next().is_none();
+    let empty = tape.problem.is_some() && walk.is_empty(0);
     tape.problem != Some(ProblemCode::Malformed) && !empty
 }
 
-fn section(report: &mut Report, tape: &Tape<'_>, place: usize, name: &str, time: Option<Time>) {
-    let Some(section) = tape.at(place) else { return };
-    let root = format!("entity.{name}");
-    if section.sort != Sort::Object || tape.within(place).next().is_none() && !section.broken {
-        // An empty section of events says nothing.
-        if section.sort != Sort::Object || name != "analytics" {
-            let mut flat = Flat::default();
-            header::flatten(report, &mut flat, &root, name, section);
-            add(report, name, time, flat);
-        }
-        return;
-    }
-    let mut rest = Flat::default();
-    let mut listed = false;
-    for (place, node) in tape.within(place) {
-        if let Some(list) = keys::LISTS.iter().find(|list| list.name == node.name) {
-            listed = true;
-            self::list(report, list, tape, place, time);
-        } else if node.name == USER && node.sort == Sort::Object {
-            listed = true;
-            let mut flat = Flat::default();
-            flat.add_text(&mut report.budget, "entity.active_user", USER, &node.value);
-            add(report, USER, time, flat);
-        } else {
-            let path = format!("{root}.{}", node.name);
-            header::flatten(report, &mut rest, &path, &node.name, node);
-        }
-    }
-    if let Some(code) = tape.problem.filter(|_| section.broken) {
-        report.problem(code, &root);
-    }
-    if !listed || !rest.leaves.is_empty() {
-        add(report, name, time, rest);
-    }
+/// The payload while its events are taken.
+struct Walk<'t, 'a> {
+    tape: &'t Tape<'a>,
+    /// When it was sent, for events that do not say when they happened.
+    time: Option<Time>,
+    /// How many fields each event will get of the header, and the first one beside them.
+    shared: [usize; 2],
 }
 
-/// Adds what is no list of events, and the identifiers that are known by where they stand.
-fn add(report: &mut Report, name: &str, time: Option<Time>, flat: Flat) {
-    let count = report.count();
-    report.event(Some(name.to_owned()), time, flat);
-    if let Some(event) = report.events().get_mut(count) {
-        super::add_ids(event, keys::WITHIN);
+impl Walk<'_, '_> {
+    fn is_empty(&self, place: usize) -> bool {
+        self.tape.within(place).next().is_none()
     }
-}
 
-/// A list of events, or of objects that hold lists of them by their sessions.
-fn list(report: &mut Report, list: &List, tape: &Tape<'_>, place: usize, time: Option<Time>) {
-    let Some(node) = tape.at(place) else { return };
-    let items = tape.within(place).filter(|_| node.sort == Sort::List);
-    // One that stands alone need not be in a list.
-    let alone = (node.sort != Sort::List).then_some((place, node));
-    for (place, item) in items.chain(alone) {
-        let mut members = tape.within(place).peekable();
-        let by_session = item.sort == Sort::Object
-            && list.event != "session"
-            && members.peek().is_some_and(|(_, node)| node.sort == Sort::List);
-        if !by_session {
-            event(report, list, tape, (place, item), (None, time));
-            continue;
+    fn section(&self, report: &mut Report, place: usize, name: &str) {
+        let Some(section) = self.tape.at(place) else { return };
+        let root = format!("entity.{name}");
+        if section.sort != Sort::Object || self.is_empty(place) && !section.broken {
+            // An empty section of events says nothing.
+            if section.sort != Sort::Object || name != "analytics" {
+                let mut flat = Flat::default();
+                header::flatten(report, &mut flat, &root, name, section);
+                self.add(report, name, flat);
+            }
+            return;
         }
-        for (place, session) in members {
-            for (place, item) in tape.within(place) {
-                event(report, list, tape, (place, item), (Some(&session.name), time));
+        let mut rest = Flat::default();
+        let mut listed = false;
+        for (place, node) in self.tape.within(place) {
+            if let Some(list) = keys::LISTS.iter().find(|list| list.name == node.name) {
+                listed = true;
+                self.list(report, list, (place, node));
+            } else if node.name == USER && node.sort == Sort::Object {
+                listed = true;
+                let mut flat = Flat::default();
+                flat.add_text(&mut report.budget, "entity.active_user", USER, &node.value);
+                self.add(report, USER, flat);
+            } else {
+                let path = format!("{root}.{}", node.name);
+                header::flatten(report, &mut rest, &path, &node.name, node);
             }
         }
+        if let Some(code) = self.tape.problem.filter(|_| section.broken) {
+            report.problem(code, &root);
+        }
+        if !listed || !rest.leaves.is_empty() || !rest.problems.is_empty() {
+            self.add(report, name, rest);
+        }
     }
-    if let Some(code) = tape.problem.filter(|_| node.broken) {
-        report.problem(code, list.root);
+
+    /// Adds what is no list of events, and the identifiers that are known by where they stand.
+    fn add(&self, report: &mut Report, name: &str, flat: Flat) {
+        let count = report.count();
+        report.event(Some(name.to_owned()), self.time, flat);
+        if let Some(event) = report.events().get_mut(count) {
+            super::add_ids(event, keys::WITHIN);
+        }
+    }
+
+    /// A list of events, or of objects that hold lists of them by their sessions.
+    fn list(&self, report: &mut Report, list: &List, (place, node): (usize, &Node<'_>)) {
+        let items = self.tape.within(place).filter(|_| node.sort == Sort::List);
+        // One that stands alone need not be in a list.
+        let alone = node.sort != Sort::List && !self.is_empty(place);
+        for (place, item) in items.chain(alone.then_some((place, node))) {
+            let mut members = self.tape.within(place).peekable();
+            let by_session = item.sort == Sort::Object
+                && list.event != "session"
+                && members.peek().is_some_and(|(_, node)| node.sort == Sort::List);
+            if !by_session {
+                self.event(report, list, (place, item), None);
+                continue;
+            }
+            for (place, session) in members {
+                for (place, item) in self.tape.within(place) {
+                    self.event(report, list, (place, item), Some(&session.name));
+                }
+            }
+        }
+        if let Some(code) = self.tape.problem.filter(|_| node.broken) {
+            report.problem(code, list.root);
+        }
+    }
+
+    /// Adds one event with what it says itself.
+    fn event(
+        &self,
+        report: &mut Report,
+        list: &List,
+        (place, node): (usize, &Node<'_>),
+        session: Option<&str>,
+    ) {
+        if report.is_full("entity") {
+            return;
+        }
+        if node.sort != Sort::Object {
+            return report.problem(ProblemCode::Malformed, list.root);
+        }
+        let [each, first] = self.shared;
+        let shared = if report.count() == 0 { each + first + BESIDE } else { each };
+        let mut own = Own::default();
+        own.event.fields.reserve_exact(shared + OWN);
+        own.event.event_time = self.time;
+        for (_, member) in self.tape.within(place) {
+            own.member(report, list, member);
+        }
+        if let Some(session) = session {
+            let session = json::cut(session, limits::FIELD_PATH);
+            own.put(report, CompactString::const_new(keys::SESSION), session, Kind::Other);
+        }
+        if let Some(code) = self.tape.problem.filter(|_| node.broken) {
+            own.problem(code, list.root);
+        }
+        own.event.event.get_or_insert_with(|| list.event.to_owned());
+        report.events().push(own.event);
     }
 }
 
-/// Adds one event with what it says itself.
-fn event(
-    report: &mut Report,
-    list: &List,
-    tape: &Tape<'_>,
-    (place, node): (usize, &Node<'_>),
-    (session, time): (Option<&str>, Option<Time>),
-) {
-    if report.is_full("entity") {
-        return;
-    }
-    if node.sort != Sort::Object {
-        return report.problem(ProblemCode::Malformed, list.root);
-    }
-    let mut own = Own::default();
-    own.event.fields.reserve_exact(64);
-    own.event.event_time = time;
-    for (_, member) in tape.within(place) {
-        own.member(report, list, member);
-    }
-    if let Some(session) = session {
-        let session = json::cut(session, limits::FIELD_PATH);
-        own.put(report, CompactString::const_new(keys::SESSION), session, Kind::Other);
-    }
-    if let Some(code) = tape.problem.filter(|_| node.broken) {
-        own.problem(code, list.root);
-    }
-    own.event.event.get_or_insert_with(|| list.event.to_owned());
-    report.events().push(own.event);
-}
+/// About as many fields an event has of its own, and come from beside the payload.
+const OWN: usize = 14;
+const BESIDE: usize = 24;
 
 /// An event that is being read.
 #[derive(Default)]

@@ -36,6 +36,11 @@ enum Unsure {
 }
 
 impl Facts {
+    /// How many fields each event gets so far, and the first one beside them.
+    pub(super) fn counts(&self) -> [usize; 2] {
+        [self.every.len(), self.first.len()]
+    }
+
     /// Reads the header, or an object with names of a header below no `root`.
     pub(super) fn read(&mut self, report: &mut Report, root: &str, tape: &Tape<'_>, place: usize) {
         let path = root.trim_end_matches('.');
@@ -212,16 +217,14 @@ impl Facts {
                 continue;
             }
             let first = if at == 0 { self.first.as_slice() } else { &[] };
-            let room = limits::FIELDS_PER_EVENT.saturating_sub(event.fields.len());
-            if room < self.every.len() + first.len() {
-                too_large(event);
+            for shared in [self.every.as_slice(), first] {
+                let room = limits::FIELDS_PER_EVENT.saturating_sub(event.fields.len());
+                if room < shared.len() {
+                    too_large(event);
+                }
+                event.fields.extend_from_slice(shared.get(..room).unwrap_or(shared));
             }
-            let fields = self.every.iter().chain(first).take(room);
-            event.fields.reserve_exact(room.min(self.every.len() + first.len()));
-            event.fields.extend(fields.cloned());
-            if room >= self.every.len() {
-                event.ids.extend_from_slice(&self.ids);
-            }
+            event.ids.extend_from_slice(&self.ids);
         }
         *report.events() = events;
     }
