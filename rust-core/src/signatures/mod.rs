@@ -182,6 +182,8 @@ mod tests {
             ("umengacs.m.taobao.com.gds.alibabadns.com", Some(Listing::Allow)),
             ("errnewlog2.umeng.com", Some(Listing::Record)),
             ("www.umeng.com", Some(Listing::Record)),
+            ("s-adashx.ut.alibaba.com", Some(Listing::Block)),
+            ("www.alibaba.com", None),
             ("acs.m.taobao.com", None),
             ("restapi.amap.com", None),
             ("www.taobao.com.gds.alibabadns.com", None),
