@@ -100,11 +100,12 @@ fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// The different values of a kind, in the order of their first place.
+/// The different values of a kind, in the order of their first place. Of a location each number
+/// counts, also where latitude and longitude are the same.
 fn values(event: &Event, kind: Kind) -> String {
     let mut values: Vec<&str> = Vec::new();
     for field in event.fields.iter().filter(|f| f.kind == kind) {
-        if !values.contains(&field.value.as_str()) {
+        if kind == Kind::Location || !values.contains(&field.value.as_str()) {
             values.push(&field.value);
         }
     }
@@ -162,6 +163,24 @@ fn row(event: &Event) -> [String; COLUMNS.len()] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_location_of_equal_numbers_keeps_both() {
+        let field = |path: &str, kind| crate::event::Field {
+            path: path.into(),
+            value: "12.5".into(),
+            kind,
+        };
+        let mut event = Event::empty(crate::event::State::Decoded);
+        event.fields = vec![
+            field("lat", Kind::Location),
+            field("lng", Kind::Location),
+            field("$url", Kind::VisitedPage),
+            field("url", Kind::VisitedPage),
+        ];
+        assert_eq!(values(&event, Kind::Location), "12.5 | 12.5");
+        assert_eq!(values(&event, Kind::VisitedPage), "12.5");
+    }
 
     #[test]
     fn formulas_are_defused_and_other_cells_are_left() {

@@ -174,12 +174,17 @@ fn read_value(
     while let Some(row) = rows.next()? {
         let text = |at| row.get_ref(at)?.as_str().map_err(rusqlite::Error::from);
         let (path, value): (&str, &str) = (text(0)?, text(1)?);
-        let Some(rank) = telling::rank(kind, path, value).filter(|rank| *rank < nearest) else {
-            continue;
-        };
+        // A location is all of its numbers, which may be the same one.
+        let more = kind == Kind::Location && nearest != usize::MAX && into.len() < BRIEF_VALUE;
+        let fits = |rank: &usize| more || *rank < nearest;
+        let Some(rank) = telling::rank(kind, path, value).filter(fits) else { continue };
         nearest = rank;
         let end = value.char_indices().nth(BRIEF_VALUE).map_or(value.len(), |(at, _)| at);
-        into.clear();
+        if more {
+            into.push_str(", ");
+        } else {
+            into.clear();
+        }
         into.push_str(value.get(..end).unwrap_or_default());
     }
     Ok(nearest != usize::MAX)
@@ -190,6 +195,16 @@ mod tests {
     use super::*;
     use crate::event::{Event, Field};
     use crate::store::tests::{Fixture, NOW, decoded, flow};
+
+    #[test]
+    fn a_location_of_equal_numbers_is_kept_and_shown_whole() {
+        let field =
+            |path: &str| Field { path: path.into(), value: "12.5".into(), kind: Kind::Location };
+        let mut event = decoded();
+        event.fields = vec![field("lat"), field("lng")];
+        event.kinds = vec![Kind::Location];
+        assert_eq!(shown(event).as_deref(), Some("12.5, 12.5"));
+    }
 
     fn shown(event: Event) -> Option<String> {
         let store = Fixture::new();
