@@ -1,7 +1,7 @@
 //! `muzzle decode`: prints what one request says. Never opens a connection, whatever the URL.
 
 use super::Failure;
-use crate::event::{Event, State};
+use crate::event::{Event, Protocol, State};
 use crate::http::{Parser, Request};
 use crate::{decode, limits};
 use anstyle::{AnsiColor, Style};
@@ -129,7 +129,7 @@ fn raw(bytes: &[u8]) -> Result<Request, Failure> {
 
 /// The exit code that tells scripts how much could be read.
 fn code(events: &[Event]) -> u8 {
-    let known = events.iter().any(|e| e.decoder.is_some());
+    let known = events.iter().any(|e| e.protocol.is_some_and(|p| p != Protocol::Unknown));
     match events.first().map(|e| e.state) {
         Some(State::Decoded) => 0,
         Some(State::Encrypted) => ENCRYPTED,

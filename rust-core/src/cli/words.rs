@@ -89,6 +89,7 @@ pub(crate) const fn protocol(protocol: Protocol) -> &'static str {
     match protocol {
         Protocol::Sensors => "Sensors Analytics",
         Protocol::Onetrack | Protocol::OnetrackPlain => "OneTrack",
+        Protocol::OnetrackPubsub => "OneTrack over Pub/Sub",
         Protocol::MiuiAnalytics => "com.miui.analytics",
         Protocol::Mistat => "MiStat",
         Protocol::Mistat3 => "MiStat 3",
@@ -263,8 +264,13 @@ fn report(event: &Event) -> String {
 }
 
 /// The value that tells most of a kind; a search with where it was made, what was used with what
-/// was done there.
+/// was done there. A location is all of its values: latitude and longitude may be the same number.
 fn headline(event: &Event, of: Kind) -> Option<String> {
+    if of == Kind::Location {
+        let places = event.fields.iter().filter(|field| field.kind == of);
+        let values: Vec<_> = places.map(|field| field.value.as_str()).collect();
+        return (!values.is_empty()).then(|| clean(&values.join(", "), LONGEST));
+    }
     let value = clean(&telling::headline(&event.fields, of)?.value, LONGEST);
     let is_engine = |field: &&Field| field.kind == of && field.path.ends_with("engine");
     let beside = match of {
@@ -325,6 +331,19 @@ mod tests {
 
     fn event(state: State) -> Event {
         Event { host: Some("sa.example".to_owned()), ..Event::empty(state) }
+    }
+
+    #[test]
+    fn a_location_of_equal_numbers_keeps_both() {
+        let body = br#"[{"H":{"event":"e","app_id":"1"},"B":{"lat":12.5,"lng":12.5,"net":"x"}}]"#;
+        let request = crate::http::Request {
+            body: body.to_vec(),
+            body_size: body.len() as u64,
+            ..Default::default()
+        };
+        let events = crate::decode::events(None, None, &request);
+        let words = sentence(&events[0]);
+        assert!(words.contains("reported a location: 12.5, 12.5"), "{words}");
     }
 
     fn field(value: &str, kind: Kind) -> Field {

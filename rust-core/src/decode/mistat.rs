@@ -99,6 +99,11 @@ fn carried(input: &Input<'_>, place: &str, form: &Form) -> Option<Decoded> {
     if let Some(code) = broken {
         report.problem(code, &path);
     }
+    let signed = report.outcome("sign") == Some(Check::Ok);
+    let shaped = |clear: &cipher::Clear| is_sessions(&clear.bytes);
+    if !(signed || clear.as_ref().is_some_and(shaped)) {
+        return None;
+    }
     let Some(clear) = clear else {
         match mode {
             None | Some("3" | "5") if broken.is_none() => {
@@ -125,6 +130,12 @@ fn carried(input: &Input<'_>, place: &str, form: &Form) -> Option<Decoded> {
         report.check("size", outcome);
     }
     Some(report.read())
+}
+
+/// Whether a member of this format's sessions is named.
+fn is_sessions(clear: &[u8]) -> bool {
+    let has = |name: &[u8]| clear.windows(name.len()).any(|part| part == name);
+    has(b"\"startTS\"") || has(b"\"content\"")
 }
 
 /// An object, read already where nothing was wrong with the whole.

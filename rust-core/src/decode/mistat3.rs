@@ -3,7 +3,7 @@
 //! Evidence: read in a description; the vectors are synthetic.
 
 use super::json::Flat;
-use super::report::{Report, pairs};
+use super::report::{Report, is_open, pairs};
 use super::{Decoded, Input, unpack};
 use crate::event::{ProblemCode, Protocol, State};
 
@@ -22,8 +22,8 @@ pub(super) fn decode(input: &Input<'_>) -> Option<Decoded> {
         return None;
     }
     let packed = unpack::base64(form.get("p").unwrap_or_default());
-    // A short parameter of that name is something else.
-    if packed.bytes.len() < 16 && !usual {
+    // A short parameter of that name is something else, and so is one that anybody can read.
+    if packed.bytes.len() < 16 || is_open(&packed.bytes) {
         return None;
     }
     let mut report = Report::new(input, Protocol::Mistat3, DECODER);

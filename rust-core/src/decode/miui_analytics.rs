@@ -6,7 +6,7 @@
 use super::form::Form;
 use super::json;
 use super::onetrack_plain::event;
-use super::report::{Report, headers, is_json, pairs, text};
+use super::report::{Report, headers, pairs, text};
 use super::{Decoded, Input, unpack};
 use crate::event::{Check, ProblemCode, Protocol};
 use crate::limits;
@@ -33,10 +33,10 @@ fn carried(input: &Input<'_>, place: &str, form: &Form) -> Option<Decoded> {
     let members = json::object(&text, limits::FIELDS_PER_EVENT);
     let get = |name: &str| members.items.iter().find(|(n, _)| n == name).map(|(_, text)| *text);
     let shaped = get("H").is_some_and(|h| h.starts_with('{'));
-    let usual = matches!(input.path.rsplit('/').next(), Some("v1" | "spock"));
     let has = |name| form.get(name).is_some() || input.query.get(name).is_some();
     let signed = has("sign") && has("ts") && has("nonce");
-    if !(shaped && (get("B").is_some() || signed || error.is_some()) || signed && usual) {
+    let body = || get("B").is_some_and(|b| b.starts_with(['{', '[']));
+    if !(shaped && (body() || signed || error.is_some())) {
         return None;
     }
     let path = format!("{place}.value");
@@ -44,8 +44,7 @@ fn carried(input: &Input<'_>, place: &str, form: &Form) -> Option<Decoded> {
     if !has("sign") && !input.cut {
         report.check("sign", Check::Absent);
     }
-    let code = error.map(|e| e.code()).or(broken).or(members.problem);
-    if let Some(code) = code.or_else(|| (!is_json(&bytes)).then_some(ProblemCode::Malformed)) {
+    if let Some(code) = error.map(|e| e.code()).or(broken).or(members.problem) {
         report.problem(code, &path);
     }
     report.beside(common(get("H")));
@@ -54,9 +53,7 @@ fn carried(input: &Input<'_>, place: &str, form: &Form) -> Option<Decoded> {
         report.beside(pairs("form", &input.form, &["value"]));
     }
     report.beside(headers(input, &["gzip"]));
-    if shaped {
-        items(&mut report, get("B"));
-    }
+    items(&mut report, get("B"));
     Some(report.read())
 }
 

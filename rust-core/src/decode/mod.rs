@@ -5,6 +5,8 @@ pub mod answer;
 #[cfg(test)]
 mod broken;
 mod cipher;
+#[cfg(test)]
+mod claims;
 pub mod form;
 mod generic;
 #[cfg(test)]
@@ -26,6 +28,7 @@ mod onetrack_plain;
 #[cfg(test)]
 mod packings;
 mod protobuf;
+mod pubsub;
 #[cfg(test)]
 mod recorded;
 #[cfg(test)]
@@ -121,7 +124,7 @@ struct Input<'a> {
     problems: Vec<Problem>,
 }
 
-/// Tried in this order; the first that recognises its format reads the request. The first five go
+/// Tried in this order; the first that recognises its format reads the request. The first six go
 /// by names that only their format has; those after them look at the shape of what was unpacked,
 /// the stricter before the laxer. A test feeds every vector to each of them. The last one takes what
 /// nobody knows.
@@ -132,6 +135,7 @@ const DECODERS: &[fn(&Input<'_>) -> Option<Decoded>] = &[
     mistat3::decode,
     miui_analytics::decode,
     onetrack_plain::decode,
+    pubsub::decode,
     umeng::decode,
     ut::decode,
     sls::decode,
@@ -145,7 +149,16 @@ pub fn decode(request: &Request) -> Decoded {
     let content = unpack::content_so_far(request);
     let input = Input::new(request, &content);
     let known = DECODERS.iter().find_map(|decoder| decoder(&input));
-    known.unwrap_or_else(|| Decoded::unknown(input.problems))
+    let mut decoded = known.unwrap_or_else(|| Decoded::unknown(input.problems));
+    decoded.state = state(decoded.state, &decoded.problems);
+    decoded
+}
+
+/// What breaks the rules as a whole is not decoded, whatever was found in it.
+fn state(state: State, problems: &[Problem]) -> State {
+    let whole = |p: &Problem| p.code == ProblemCode::Malformed && p.path.is_empty();
+    let broken = state == State::Decoded && problems.iter().any(whole);
+    if broken { State::Undecodable } else { state }
 }
 
 impl<'a> Input<'a> {
@@ -195,6 +208,7 @@ impl Event {
     fn with(&self, said: DecodedEvent, mut problems: Vec<Problem>) -> Self {
         problems.extend(said.problems);
         let mut event = self.clone();
+        event.state = state(event.state, &problems);
         event.app.hint = said.app_hint.filter(|hint| self.app.package.as_ref() != Some(hint));
         event.event = said.event;
         event.event_time = said.event_time;

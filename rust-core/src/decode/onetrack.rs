@@ -4,7 +4,7 @@
 //! Evidence: read in a description; the vectors are synthetic.
 
 use super::json::Flat;
-use super::report::{Report, headers, moment, pairs};
+use super::report::{Report, headers, is_open, moment, pairs};
 use super::{Decoded, Input, is_package, unpack};
 use crate::event::{ProblemCode, Protocol, State};
 
@@ -26,7 +26,8 @@ fn upload(input: &Input<'_>) -> Option<Decoded> {
     let has = |name| beside.iter().any(|l| l.key() == name);
     let usual = input.path.trim_end_matches('/').ends_with("/track/v4");
     let marked = beside.len() >= 2 || usual;
-    if !(marked && (has("OT_SID") || has("OT_sender"))) || input.body.is_empty() {
+    let closed = !input.body.is_empty() && !is_open(input.body);
+    if !(marked && (has("OT_SID") || has("OT_sender")) && closed) {
         return None;
     }
     let mut report = Report::new(input, Protocol::Onetrack, DECODER);
@@ -51,8 +52,7 @@ fn upload(input: &Input<'_>) -> Option<Decoded> {
 /// The form that carries a key of the phone to the server, wrapped by RSA.
 fn key_exchange(input: &Input<'_>) -> Option<Decoded> {
     let packed = unpack::base64(input.form.get("secretKey")?);
-    let usual = input.path.contains("key_get");
-    if !(RSA.contains(&packed.bytes.len()) && packed.error.is_none() || usual) {
+    if !RSA.contains(&packed.bytes.len()) || packed.error.is_some() || is_open(&packed.bytes) {
         return None;
     }
     let mut report = Report::new(input, Protocol::Onetrack, DECODER);
@@ -63,9 +63,6 @@ fn key_exchange(input: &Input<'_>) -> Option<Decoded> {
     report.beside(pairs("form", &input.form, &["secretKey"]));
     report.beside(pairs("query", &input.query, &[]));
     report.beside(headers(input, HEADERS));
-    if let Some(error) = packed.error {
-        report.problem(error.code(), "form.secretKey");
-    }
     report.event(Some("key_get".to_owned()), None, flat);
     Some(report.done(State::Encrypted))
 }

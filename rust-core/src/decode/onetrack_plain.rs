@@ -30,8 +30,12 @@ pub(super) fn decode(input: &Input<'_>) -> Option<Decoded> {
     }
     let mut report = Report::new(input, Protocol::OnetrackPlain, DECODER);
     let error = unpacked.as_ref().and_then(|u| u.error);
-    for code in error.map(|e| e.code()).into_iter().chain(broken).chain(parts.problem) {
+    for code in error.map(|e| e.code()).into_iter().chain(parts.problem) {
         report.problem(code, "");
+    }
+    // The text was read, apart from a letter somewhere.
+    if let Some(code) = broken {
+        report.problem(code, "body");
     }
     for (place, item) in parts.items.iter().enumerate() {
         if item.starts_with('{') {
@@ -44,7 +48,7 @@ pub(super) fn decode(input: &Input<'_>) -> Option<Decoded> {
 }
 
 /// Whether an object has both halves, or what is there of them, and the head is this format's.
-fn is_event(item: &str) -> bool {
+pub(super) fn is_event(item: &str) -> bool {
     let members = json::object(item, limits::FIELDS_PER_EVENT);
     let get = |name: &str| members.items.iter().find(|(n, _)| n == name).map(|(_, text)| *text);
     let Some(head) = get("H") else { return false };
@@ -55,8 +59,12 @@ fn is_event(item: &str) -> bool {
 
 /// Adds the event that is `item`; also used where a format wraps such events.
 pub(super) fn event(report: &mut Report, item: &str) {
+    event_with(report, item, Flat::default());
+}
+
+/// As [`event`], behind what is known of it already.
+pub(super) fn event_with(report: &mut Report, item: &str, mut flat: Flat) {
     let members = json::object(item, limits::FIELDS_PER_EVENT);
-    let mut flat = Flat::default();
     if let Some(code) = members.problem {
         flat.problem(code, "");
     }

@@ -4,7 +4,7 @@
 use super::form::Form;
 use super::json::{self, Budget, Flat, Leaf};
 use super::meaning::{Meanings, Told};
-use super::{Decoded, DecodedEvent, Input, problem};
+use super::{Decoded, DecodedEvent, Input, problem, unpack};
 use crate::event::{Check, ProblemCode, Protocol, State, Time};
 use crate::limits;
 use std::borrow::Cow;
@@ -65,6 +65,11 @@ impl Report {
             self.problem(ProblemCode::CheckFailed, name);
         }
         self.decoded.checks.insert(name.to_owned(), outcome);
+    }
+
+    /// What [`Report::check`] noted.
+    pub(super) fn outcome(&self, name: &str) -> Option<Check> {
+        self.decoded.checks.get(name).copied()
     }
 
     /// Whether one more event would be too many; notes it the first time.
@@ -182,6 +187,20 @@ pub(super) fn text(bytes: &[u8], cut: bool) -> (String, Option<ProblemCode>) {
 pub(super) fn is_json(bytes: &[u8]) -> bool {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'['))
+}
+
+/// Whether bytes are text or packed, and so not closed under a key.
+pub(super) fn is_open(bytes: &[u8]) -> bool {
+    let plain = |c: char| !c.is_control() || c.is_whitespace();
+    let whole = match std::str::from_utf8(bytes) {
+        Ok(text) => Some(text),
+        // The end of a letter may be cut off.
+        Err(error) if error.error_len().is_none() => {
+            bytes.get(..error.valid_up_to()).and_then(|bytes| std::str::from_utf8(bytes).ok())
+        }
+        Err(_) => None,
+    };
+    unpack::is_gzip(bytes) || whole.is_some_and(|text| text.chars().all(plain))
 }
 
 /// What each byte is worth as a hex digit; above 15 it is none.

@@ -89,6 +89,7 @@ fn each_vector_is_claimed_by_its_own_decoder_alone() {
     for Sample { name, request, .. } in samples() {
         let expected: &[Protocol] = match name.as_str() {
             n if n.starts_with("generic/") => &[],
+            n if n.contains("onetrack/synthetic-pubsub") => &[Protocol::OnetrackPubsub],
             n if n.contains("onetrack/synthetic-plain") => &[Protocol::OnetrackPlain],
             n if n.starts_with("onetrack/") => &[Protocol::Onetrack],
             n if n.starts_with("miui-analytics/") => &[Protocol::MiuiAnalytics],
@@ -99,6 +100,12 @@ fn each_vector_is_claimed_by_its_own_decoder_alone() {
             n if n.starts_with("ut/") => &[Protocol::Ut],
             n if n.starts_with("sls/") => &[Protocol::Sls],
             n if n.starts_with("mixpanel/") => &[Protocol::Mixpanel],
+            n if n.starts_with("recorded/arms_") => &[],
+            n if n.starts_with("recorded/datarangers_") => &[],
+            n if n.starts_with("recorded/mixpanel_") => &[Protocol::Mixpanel],
+            n if n.starts_with("recorded/sensors_") => &[Protocol::Sensors],
+            n if n.starts_with("recorded/sls_") => &[Protocol::Sls],
+            n if n.starts_with("recorded/umeng_") => &[Protocol::Umeng],
             _ => panic!("{name}"),
         };
         assert_eq!(claims(&request), expected, "{name}");
@@ -113,7 +120,15 @@ fn each_vector_is_claimed_by_its_own_decoder_alone() {
 #[test]
 fn bodies_are_recognised_on_any_host_and_path() {
     // Without a header or a path of its own, nothing tells these from any other bytes.
-    let marked = ["onetrack/synthetic-android", "lz4", "zstd", "deflate.http", "ut/synthetic-rest"];
+    let marked = [
+        "onetrack/synthetic-android",
+        "lz4",
+        "zstd",
+        "deflate.http",
+        "ut/synthetic-rest",
+        "recorded/umeng_apm_efs",
+        "recorded/umeng_zdata",
+    ];
     for Sample { name, mut request, .. } in samples() {
         let protocol = decode(&request).protocol;
         let packed = marked.iter().any(|part| name.contains(part)) && !name.starts_with("umeng");

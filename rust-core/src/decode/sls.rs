@@ -1,8 +1,8 @@
 //! Alibaba Cloud SLS: logs in a query, in JSON, or in a protobuf LogGroup, packed or not. Never needs
 //! a signature and never checks one.
 //!
-//! Evidence: LogGroups recorded from the vendor's Python SDK, raw, in LZ4 and in Zstandard; the web
-//! tracking forms are synthetic.
+//! Evidence: LogGroups recorded from aliyun-log-python-sdk 0.9.52, raw, in LZ4 and in Zstandard, and
+//! from aliyun-log-producer 0.1.2 (Rust); the web tracking forms are synthetic.
 
 use super::json::{self, Budget, Flat};
 use super::lz;
@@ -83,13 +83,13 @@ fn posted(input: &Input<'_>) -> Option<Decoded> {
     } else {
         group(&mut report, &unpacked.bytes, marked)
     };
-    if !(found || marked) {
+    // What is marked and cannot be looked into may be one; what is something else is none.
+    let hidden = |error: UnpackError| error.code() != ProblemCode::Malformed;
+    if !(found || marked && unpacked.error.is_some_and(hidden)) {
         return None;
     }
-    match unpacked.error {
-        Some(error) => report.problem(error.code(), "body"),
-        None if !found => report.problem(ProblemCode::Malformed, "body"),
-        None => {}
+    if let Some(error) = unpacked.error {
+        report.problem(error.code(), "body");
     }
     if let Some(size) = size.filter(|_| unpacked.error.is_none()) {
         let fits = size == unpacked.bytes.len();
@@ -123,8 +123,11 @@ fn logs(report: &mut Report, bytes: &[u8], short: bool) -> bool {
     let members = json::object(&text, limits::FIELDS_PER_EVENT);
     let get = |name: &str| members.items.iter().find(|(n, _)| n == name).map(|(_, text)| *text);
     let Some(list) = get("__logs__").filter(|l| l.starts_with('[')) else { return false };
-    for code in broken.into_iter().chain(members.problem) {
+    if let Some(code) = members.problem {
         report.problem(code, "");
+    }
+    if let Some(code) = broken {
+        report.problem(code, "body");
     }
     let mut outer = Flat::default();
     for (name, value) in members.items.iter().filter(|(name, _)| name != "__logs__") {
@@ -169,7 +172,7 @@ fn group(report: &mut Report, bytes: &[u8], marked: bool) -> bool {
         Err(_) => marked,
     };
     let of = |number| Fields(bytes).flatten().filter_map(move |field| part(&field, number));
-    if of(1).next().is_none() || !Fields(bytes).all(known) {
+    if !of(1).any(is_log) || !Fields(bytes).all(known) {
         return false;
     }
     if let Some(Err(code)) = Fields(bytes).last() {

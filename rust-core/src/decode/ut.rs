@@ -6,7 +6,7 @@
 
 use super::ids;
 use super::json::{Flat, Leaf};
-use super::report::{Report, headers, leaf, moment, pairs, text};
+use super::report::{Report, headers, is_open, leaf, moment, pairs, text};
 use super::{Decoded, Input, multipart, unpack};
 use crate::event::{ProblemCode, Protocol, State};
 
@@ -28,6 +28,17 @@ fn sur(input: &Input<'_>) -> Option<Decoded> {
     if !(usual || utdid.as_deref().is_some_and(ids::is_utdid) && query("v").is_some()) {
         return None;
     }
+    let parts = multipart::parts(input.body);
+    let proved = utdid.as_deref().is_some_and(ids::is_utdid);
+    let closed = if parts.is_empty() {
+        !input.body.is_empty() && !is_open(input.body)
+    } else {
+        parts.iter().any(|part| !is_open(part.bytes))
+    };
+    // Without something closed, the query alone is left to speak for itself.
+    if !(closed || input.body.is_empty() && proved) {
+        return None;
+    }
     let mut report = Report::new(input, Protocol::Ut, DECODER);
     let mut flat = Flat::default();
     for pair in pairs("query", &input.query, &[]) {
@@ -37,8 +48,13 @@ fn sur(input: &Input<'_>) -> Option<Decoded> {
         };
         flat.put(&mut report.budget, &pair.path, key, value, true);
     }
-    for part in multipart::parts(input.body) {
+    for part in parts {
         let path = format!("form.{}", part.name);
+        if is_open(part.bytes) {
+            let value = String::from_utf8_lossy(part.bytes);
+            flat.put(&mut report.budget, &path, &part.name, value, true);
+            continue;
+        }
         flat.problem(ProblemCode::Encrypted, &path);
         if !part.whole {
             flat.problem(ProblemCode::Truncated, &path);
@@ -50,7 +66,7 @@ fn sur(input: &Input<'_>) -> Option<Decoded> {
         flat.problem(ProblemCode::Encrypted, "body");
     }
     report.event(None, moment(time), flat);
-    Some(report.done(State::Encrypted))
+    Some(report.done(if closed { State::Encrypted } else { State::Decoded }))
 }
 
 /// `01`, length in 24 bits, `01`, flags, `00 00`, gzip.
@@ -71,7 +87,7 @@ fn upload(input: &Input<'_>) -> Option<Decoded> {
     beside.push(number("flags", flags.to_string()));
     report.beside(beside);
     let short = input.cut || unpacked.error.is_some();
-    let mut rest = common(&mut report, &unpacked.bytes, short);
+    let mut rest = common(&mut report, &unpacked.bytes, short)?;
     let mut place = 0;
     // Each turn takes eight bytes at least.
     while !rest.is_empty() && !report.is_full("body") {
@@ -87,19 +103,24 @@ fn upload(input: &Input<'_>) -> Option<Decoded> {
     Some(report.read())
 }
 
-/// Takes the header that all records share; each event gets it.
-fn common<'a>(report: &mut Report, bytes: &'a [u8], short: bool) -> &'a [u8] {
+/// Takes the header that all records share; each event gets it. `None` where there is none: it is
+/// text, and ends within the bytes.
+fn common<'a>(report: &mut Report, bytes: &'a [u8], short: bool) -> Option<&'a [u8]> {
     let Some((size, rest)) = bytes.split_first_chunk::<2>() else {
         if !bytes.is_empty() {
             report.problem(ProblemCode::Truncated, "common");
         }
-        return &[];
+        return Some(&[]);
     };
     let size = usize::from(u16::from_be_bytes(*size));
     if size > rest.len() {
         report.problem(ProblemCode::Truncated, "common");
     }
     let (header, rest) = rest.split_at(size.min(rest.len()));
+    let broken = text(header, short).1.is_some();
+    if broken || size > header.len() && !short {
+        return None;
+    }
     let pieces = header.split(|&b| b == 1);
     let single = !header.contains(&1);
     let leaves = pieces.take(crate::limits::PARTS).enumerate().map(|(place, piece)| {
@@ -107,7 +128,7 @@ fn common<'a>(report: &mut Report, bytes: &'a [u8], short: bool) -> &'a [u8] {
         leaf(&path, "common", &text(piece, short).0)
     });
     report.beside(leaves.filter(|l| !l.value.is_empty()).collect());
-    rest
+    Some(rest)
 }
 
 /// Takes an event id, a length and the records of that event.

@@ -136,6 +136,7 @@ codes!(
         Sensors = "sensors",
         Onetrack = "onetrack",
         OnetrackPlain = "onetrack-plain",
+        OnetrackPubsub = "onetrack-pubsub",
         MiuiAnalytics = "miui-analytics",
         Mistat = "mistat",
         Mistat3 = "mistat3",

@@ -9,7 +9,8 @@ use Kind::{
     InstalledApps, Location, MediaPlayed, NetworkFact, Search, VisitedPage,
 };
 use Protocol::{
-    MistatCrash, MiuiAnalytics, Mixpanel, Onetrack, OnetrackPlain, Sensors, Sls, Umeng, Ut,
+    MistatCrash, MiuiAnalytics, Mixpanel, Onetrack, OnetrackPlain, OnetrackPubsub, Sensors, Sls,
+    Umeng, Ut,
 };
 
 /// One line of the table.
@@ -184,10 +185,12 @@ pub(super) const RULES: &[Rule] = &[
     within("ot_logout", "event", Account),
     any("uid_type", Account),
     of(OnetrackPlain, "uid", Account),
+    of(OnetrackPubsub, "uid", Account),
     of(MiuiAnalytics, "uid", Account),
     any("header.OT_net", NetworkFact),
     of(Onetrack, "OT_sender", DeviceFact),
     of(OnetrackPlain, "H.app_ver", DeviceFact),
+    of(OnetrackPubsub, "H.app_ver", DeviceFact),
 
     // What launchers, players and settings report: names of events that are themselves the news.
     within("open_folder", "event", FeatureUsed),

@@ -56,4 +56,18 @@ body = [
 ]
 save("plain-v4-o", "/track/v4/o", {"Host": "tracking.miui.com", "Content-Type": "application/json"},
      json.dumps(body, ensure_ascii=False).encode())
+project = "/v1/projects/xiaomiaccount/topics/account-global:publish"
+
+
+def publish(name, *messages):
+    messages = [{"attributes": a, "data": base64.b64encode(data).decode()} for a, data in messages]
+    save(name, project, {"Host": "pubsub.googleapis.com", "Content-Type": "application/json"},
+         json.dumps({"messages": messages}).encode())
+
+
+place = {"region": "IN", "area": "global", "pub_sid": "account"}
+one, two = (json.dumps(event).encode() for event in (events[2], events[4]))
+publish("pubsub-open", ({**place, "pub_gzipencrypt": "false"}, one),
+        ({**place, "pub_gzipencrypt": "false"}, gzip.compress(two, mtime=0)))
+publish("pubsub-closed", ({**place, "pub_gzipencrypt": "true"}, closed))
 save("plain-builtin-events", "/track/v4/o", {"Host": "tracking.miui.com"}, clear)
