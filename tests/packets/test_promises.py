@@ -292,7 +292,7 @@ def test_sensors_analytics_is_recognised_by_its_form_on_any_host_and_path(clean:
 
 
 def test_the_question_for_a_collector_and_its_answer_pass_and_are_named(clean: Lab) -> None:
-    answer = clean.curl(MINT, f"http://{sensors.HOST}/debug").stdout
+    answer = clean.curl(MINT, f"http://{sensors.HOST}/debug?project=default").stdout
     assert answer == "Sensors Analytics is ready to receive your data!"
     who = shown(clean, MINT, "debug-probe")
     assert who.endswith("recorded  Sensors Analytics"), who

@@ -9,8 +9,8 @@ use Kind::{
     InstalledApps, Location, MediaPlayed, NetworkFact, Search, VisitedPage,
 };
 use Protocol::{
-    MistatCrash, MiuiAnalytics, Mixpanel, Onetrack, OnetrackPlain, OnetrackPubsub, Sensors, Sls,
-    Umeng, Ut,
+    Mistat, MistatCrash, MiuiAnalytics, Mixpanel, Onetrack, OnetrackPlain, OnetrackPubsub, Sensors,
+    Sls, Umeng, Ut,
 };
 
 /// One line of the table.
@@ -203,6 +203,9 @@ pub(super) const RULES: &[Rule] = &[
 
     // MiStat.
     within("mistat_pv", "key", FeatureUsed),
+    of(Mistat, "form.app_key", DeviceFact),
+    of(Mistat, "form.channel", DeviceFact),
+    of(Mistat, "form.version", DeviceFact),
     of(MistatCrash, "device_os", DeviceFact),
     of(MistatCrash, "device_model", DeviceFact),
 
@@ -257,6 +260,7 @@ pub(super) const RULES: &[Rule] = &[
 
     // SLS: the address that its client has found itself to have.
     of(Sls, "__source__", NetworkFact),
+    of(Sls, "__tags__.app", DeviceFact),
 
     // What failed, in formats that call their events so.
     within("exception*", "name", Crash),
