@@ -186,7 +186,8 @@ public final class BridgeTest {
             same(Bridge.codeOf(() -> NativeCore.attachTun(handle, tun, "{}")), "bad-handle");
             int file = Descriptor.ofNull();
             same(Bridge.codeOf(() -> NativeCore.export(handle, file, "{}", null)), "bad-handle");
-            same(Bridge.descriptors(), before);
+            // What an earlier test left to its threads may close meanwhile.
+            check(Bridge.descriptors() <= before, "a refused descriptor stays open");
         }
     }
 

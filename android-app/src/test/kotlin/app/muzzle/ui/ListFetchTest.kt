@@ -103,7 +103,7 @@ class ListFetchTest : ScreenTest() {
         }
         serving(200, { "<html>log in first</html>".byteInputStream() }) {
             fetch(screen, "https://lists.example/hosts.txt")
-            assertShows(screen, before, "The file is no list that Muzzle can read")
+            assertShows(screen, before, "This is a web page. Use the address of the list itself, often called raw.")
         }
         assertEquals(listOf(MINE_AT), imported().map { it.source })
         assertEquals(Verdict.BLOCK, verdict("tracker.example.com"))
