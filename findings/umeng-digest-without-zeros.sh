@@ -6,13 +6,14 @@
 # leading zero out. 662 of 1000 digests are shorter than 32 digits, and where a zero was missing cannot
 # be told from the text. `MD5` and `getMD5` beside it print all 32. Who compares `idmd5` with the MD5 of a
 # known identifier must leave the zeros out as well.
-# Needs: curl, unzip, a JDK (javac, java).
+# Needs: Maven, unzip, a JDK (javac, java).
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-curl -sSfLo common.aar https://repo1.maven.org/maven2/com/umeng/umsdk/common/9.8.9/common-9.8.9.aar
-unzip -qo common.aar classes.jar
+mvn -q org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy \
+  -Dartifact=com.umeng.umsdk:common:9.8.9:aar -DoutputDirectory=. >&2
+unzip -qo common-9.8.9.aar classes.jar
 cat >Digests.java <<'END'
 import com.umeng.commonsdk.statistics.common.HelperUtils;
 
