@@ -18,6 +18,8 @@ const AHEAD: usize = 8;
 pub(super) struct Meanings {
     protocol: Protocol,
     events: Vec<Remembered>,
+    /// What the places of the shape tell in every event, by the place.
+    always: Vec<Option<Meaning>>,
 }
 
 /// The fields of one event, in its order.
@@ -25,7 +27,7 @@ pub(super) struct Meanings {
 struct Remembered {
     event: String,
     fields: Vec<Known>,
-    /// By the places of the one shape whose values are told.
+    /// What the places of the shape tell in this event, by the place.
     places: Vec<Option<Meaning>>,
     /// How many identifiers there were the last time.
     ids: usize,
@@ -65,13 +67,15 @@ pub(super) struct Told {
 
 impl Meanings {
     pub(super) fn new(protocol: Protocol) -> Self {
-        Self { protocol, events: Vec::new() }
+        Self { protocol, events: Vec::new(), always: Vec::new() }
     }
 
     /// Fields and identifiers of one event from its leaves, and the package that it speaks of.
     pub(super) fn told(&mut self, event: &str, leaves: Vec<Leaf>) -> Told {
         let protocol = self.protocol;
-        let Some(known) = self.event(event, leaves.len()) else { return Told::default() };
+        let Some(known) = remembered(&mut self.events, event, leaves.len()) else {
+            return Told::default();
+        };
         known.fields.reserve(leaves.len().saturating_sub(known.fields.len()));
         let (mut told, mut next) = (Told::of(leaves.len(), known.ids), 0);
         for leaf in leaves {
@@ -90,10 +94,12 @@ impl Meanings {
     pub(super) fn told_of(&mut self, event: &str, shape: &Shape, object: &mut Object<'_>) -> Told {
         let protocol = self.protocol;
         let mut fields = std::mem::take(&mut object.fields);
-        let Some(known) = self.event(event, fields.len()) else { return Told::default() };
+        let Some(known) = remembered(&mut self.events, event, fields.len()) else {
+            return Told::default();
+        };
         let (mut told, mut more) = (Told::of(0, known.ids), Vec::new());
         for (at, (field, (place, text))) in fields.iter_mut().zip(&object.places).enumerate() {
-            let meaning = known.at(*place, protocol, shape);
+            let meaning = known.at(*place, &mut self.always, protocol, shape);
             let id = ids::of(meaning.id, shape.names(*place), &field.value, *text);
             more.extend(told.tell(meaning, id, field).map(|created| (at, created)));
         }
@@ -101,21 +107,25 @@ impl Meanings {
         told.fields = with(fields, more);
         told.bounded()
     }
+}
 
-    /// What is remembered of an event; none where it has no fields.
-    fn event(&mut self, event: &str, fields: usize) -> Option<&mut Remembered> {
-        if fields == 0 {
-            return None;
-        }
-        let known = self.events.iter().position(|known| known.event == event);
-        if known.is_none() {
-            self.events.truncate(EVENTS - 1);
-            let event = event.to_owned();
-            self.events.push(Remembered { event, ..Remembered::default() });
-        }
-        let last = self.events.len().checked_sub(1)?;
-        self.events.get_mut(known.unwrap_or(last))
+/// What is remembered of an event; none where it has no fields.
+fn remembered<'a>(
+    events: &'a mut Vec<Remembered>,
+    event: &str,
+    fields: usize,
+) -> Option<&'a mut Remembered> {
+    if fields == 0 {
+        return None;
     }
+    let known = events.iter().position(|known| known.event == event);
+    if known.is_none() {
+        events.truncate(EVENTS - 1);
+        let event = event.to_owned();
+        events.push(Remembered { event, ..Remembered::default() });
+    }
+    let last = events.len().checked_sub(1)?;
+    events.get_mut(known.unwrap_or(last))
 }
 
 impl Remembered {
@@ -140,11 +150,23 @@ impl Remembered {
     }
 
     /// As [`Remembered::meaning`], by the place in a shape.
-    fn at(&mut self, place: usize, protocol: Protocol, shape: &Shape) -> Meaning {
+    fn at(
+        &mut self,
+        place: usize,
+        always: &mut Vec<Option<Meaning>>,
+        protocol: Protocol,
+        shape: &Shape,
+    ) -> Meaning {
         if let Some(Some(meaning)) = self.places.get(place) {
             return *meaning;
         }
-        let meaning = Meaning::new(protocol, &self.event, shape.names(place));
+        let before = always.get(place).copied().flatten();
+        let meaning =
+            before.unwrap_or_else(|| Meaning::new(protocol, &self.event, shape.names(place)));
+        if before.is_none() && !meaning.kinds.is_by_event() {
+            always.resize(shape.count(), None);
+            always[place] = Some(meaning);
+        }
         self.places.resize(shape.count(), None);
         self.places[place] = Some(meaning);
         meaning

@@ -8,6 +8,7 @@ use super::names::{Index, Name};
 use super::umeng;
 use crate::event::{Field, IdKind, Kind, Protocol};
 use rules::{RULES, Rule};
+use std::cell::Cell;
 
 /// The rules by the names that they are about.
 static INDEX: Index<{ RULES.len() }> = Index::new(names());
@@ -91,9 +92,15 @@ pub fn kind(protocol: Protocol, event: &str, path: &str, name: &str, value: &str
 pub(super) struct Kinds {
     address: Kind,
     other: Kind,
+    /// Whether it may be another one in another event.
+    by_event: bool,
 }
 
 impl Kinds {
+    pub(super) fn is_by_event(self) -> bool {
+        self.by_event
+    }
+
     /// What it tells with this value.
     pub(super) fn of(self, value: &str) -> Kind {
         if (self.address, self.other) == (Kind::Other, Kind::Other) || is_nothing(value) {
@@ -112,12 +119,17 @@ pub(super) fn of(protocol: Protocol, event: &str, path: &str, name: Name<'_>) ->
     let step = path.rfind('.').and_then(|dot| path.get(dot + 1..)).unwrap_or(path);
     let step = (step != name.text).then(|| Name::new(step));
     let heads = [head(path), head(name.text)];
+    let by_event = Cell::new(false);
     let found = |address: bool| {
         let fits = |at: &usize| {
             let rule = &RULES[*at];
-            rule.protocol.is_none_or(|p| p == protocol)
+            let near = rule.protocol.is_none_or(|p| p == protocol)
                 && (address || !rule.web)
-                && rule.fits(event, path, name.text)
+                && rule.is_about(path, name.text);
+            if near && !rule.event.is_empty() {
+                by_event.set(true);
+            }
+            near && rule.is_within(event)
         };
         let first = |under: Name<'_>| INDEX.of(under).find(fits);
         let near = |(head, at): &(u32, usize)| heads.contains(head).then_some(*at);
@@ -127,7 +139,7 @@ pub(super) fn of(protocol: Protocol, event: &str, path: &str, name: Name<'_>) ->
     let kind = |at: Option<usize>| at.map_or(Kind::Other, |at| RULES[at].kind);
     let address = found(true);
     let other = if address.is_some_and(|at| RULES[at].web) { found(false) } else { address };
-    Kinds { address: kind(address), other: kind(other) }
+    Kinds { address: kind(address), other: kind(other), by_event: by_event.get() }
 }
 
 /// Names of places and events that formats have and that no rule spells out.
@@ -154,10 +166,12 @@ pub fn is_word(name: &str) -> bool {
 }
 
 impl Rule {
-    /// Apart from its protocol and the form of the value.
-    fn fits(&self, event: &str, path: &str, name: &str) -> bool {
-        let subject = if self.path { path } else { name };
-        matches(self.name, subject) && (self.event.is_empty() || matches(self.event, event))
+    fn is_about(&self, path: &str, name: &str) -> bool {
+        matches(self.name, if self.path { path } else { name })
+    }
+
+    fn is_within(&self, event: &str) -> bool {
+        self.event.is_empty() || matches(self.event, event)
     }
 }
 
@@ -351,7 +365,8 @@ mod tests {
                         let fits = |r: &&Rule| {
                             r.protocol.is_none_or(|p| p == *protocol)
                                 && (!r.web || is_web_address(value))
-                                && r.fits(event, name, last)
+                                && r.is_about(name, last)
+                                && r.is_within(event)
                         };
                         let scanned = RULES.iter().find(fits).map_or(Kind::Other, |r| r.kind);
                         assert_eq!(kind(*protocol, event, name, last, value), scanned, "{name}");
