@@ -54,7 +54,7 @@ use crate::event::{
     Check, Event, Field, FlowFacts, Identifier, Payload, Problem, ProblemCode, Protocol, State,
     Time, Transport,
 };
-use crate::http::Request;
+use crate::http::{self, Request};
 use form::Form;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -222,10 +222,8 @@ impl Event {
 
 /// The host that the request names, lower case, without port and trailing dot.
 fn host(request: &Request) -> Option<String> {
-    let authority = request.target.split_once("://").filter(|(scheme, _)| !scheme.contains('/'));
-    let authority = authority.map(|(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or(rest));
+    let authority = http::authority(&request.method, &request.target);
     let authority = authority.or_else(|| request.header("host"))?.trim();
-    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let name = match authority.strip_prefix('[') {
         Some(literal) => literal.split(']').next().unwrap_or(literal),
         None => authority.split(':').next().unwrap_or(authority),
@@ -360,6 +358,7 @@ mod tests {
             ("http://u:p@a.example:80/x?y", "b.example", Some("a.example")),
             ("http://a.example?x=http://b", "", Some("a.example")),
             ("/go?to=http://x/", "[fd00::1]:80", Some("fd00::1")),
+            ("?to=http://x/", "b.example", Some("b.example")),
             ("/", "", None),
         ] {
             let request = post(target, &[("Host", header)], b"");

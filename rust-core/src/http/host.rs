@@ -1,8 +1,8 @@
 //! Which host a stream of requests is for, as early as its first head tells. Never waits for a
 //! body.
 
-use super::Request;
 use crate::limits;
+use std::borrow::Cow;
 
 /// What the first bytes of a stream say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,18 +58,32 @@ fn read(head: &[u8]) -> Option<Addressed> {
         Ok(_) => return None,
         Err(_) => return Some(Addressed::NotHttp),
     }
-    let absolute = parsed.path.and_then(|path| path.split_once("://"));
-    let host = match absolute {
-        // RFC 9112 §3.2.2: an absolute target outweighs the Host line.
-        Some((_, rest)) => rest.split(['/', '?', '#']).next().unwrap_or_default().to_owned(),
-        None => parsed
-            .headers
-            .iter()
-            .find(|line| line.name.eq_ignore_ascii_case("host"))
-            .map(|line| String::from_utf8_lossy(line.value).into_owned())
-            .unwrap_or_default(),
+    let (method, target) = (parsed.method.unwrap_or_default(), parsed.path.unwrap_or_default());
+    let line = || {
+        let line = parsed.headers.iter().find(|line| line.name.eq_ignore_ascii_case("host"))?;
+        Some(String::from_utf8_lossy(line.value))
+    };
+    let host = match authority(method, target) {
+        Some(authority) => Cow::Borrowed(authority),
+        None => line().unwrap_or_default(),
     };
     Some(Addressed::To(bare(&host)))
+}
+
+/// The host, and perhaps port, that a target names by itself and that outweighs the Host line: of the
+/// absolute form (RFC 9112 §3.2.2) and of CONNECT (§3.2.3). One that begins with `/` names none,
+/// whatever else is in it (§3.2.1).
+pub(crate) fn authority<'a>(method: &str, target: &'a str) -> Option<&'a str> {
+    let authority = if method == "CONNECT" {
+        target
+    } else {
+        let (scheme, rest) = target.split_once("://")?;
+        let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
+        rest.split(['/', '?', '#']).next().filter(|_| is_scheme)?
+    };
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    (!host.is_empty()).then_some(host)
 }
 
 /// Whether a head that is not whole may become one: its first line, once it is there, ends with a
@@ -91,13 +105,6 @@ fn bare(host: &str) -> Option<String> {
     let usable =
         !name.is_empty() && name.len() <= 253 && name.parse::<std::net::Ipv4Addr>().is_err();
     (usable && !name.starts_with('[')).then_some(name)
-}
-
-impl Request {
-    /// The host that the request names; `None` where it names none, or an address.
-    pub fn host(&self) -> Option<String> {
-        bare(self.header("host")?)
-    }
 }
 
 #[cfg(test)]
@@ -136,9 +143,25 @@ mod tests {
     }
 
     #[test]
-    fn an_absolute_target_outweighs_the_host_line() {
-        let bytes = b"GET http://a.example:80/x HTTP/1.1\r\nHost: b.example\r\n\r\n";
-        assert_eq!(addressed(bytes), to("a.example"));
+    fn a_target_outweighs_the_host_line_where_it_is_absolute_and_only_there() {
+        for (line, host) in [
+            ("GET http://a.example:80/x", "a.example"),
+            ("GET HTTP://a.example", "a.example"),
+            ("GET http://u:p@a.example/", "a.example"),
+            ("GET http://a.example?to=http://c.example/", "a.example"),
+            ("CONNECT a.example:443", "a.example"),
+            ("GET /v.gif?ref=http://c.example/", "b.example"),
+            ("GET /http://c.example/", "b.example"),
+            ("GET //c.example/x://y", "b.example"),
+            ("GET ?x=http://c.example/", "b.example"),
+            ("GET 1http://c.example/", "b.example"),
+            ("GET ://c.example/", "b.example"),
+            ("GET http:///x", "b.example"),
+            ("OPTIONS *", "b.example"),
+        ] {
+            let bytes = format!("{line} HTTP/1.1\r\nHost: b.example\r\n\r\n");
+            assert_eq!(addressed(bytes.as_bytes()), to(host), "{line}");
+        }
     }
 
     #[test]

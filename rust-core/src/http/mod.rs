@@ -5,6 +5,7 @@ mod head;
 mod host;
 mod parser;
 
+pub(crate) use host::authority;
 pub use host::{Addressed, HeadReader};
 pub use parser::{Broken, End, Parser, Progress};
 
