@@ -18,6 +18,7 @@ import java.io.InputStream
 import java.net.HttpURLConnection
 import java.net.InetAddress
 import java.net.InetSocketAddress
+import java.net.URI
 import java.net.URL
 import java.util.concurrent.CountDownLatch
 import java.util.concurrent.Executors
@@ -56,7 +57,7 @@ class ListFetchTest : ScreenTest() {
             runCatching { exchange.responseBody.use { list().copyTo(it) } }
         }
         server.start()
-        graph.net = { URL("http", "127.0.0.1", server.address.port, it.path).openConnection() }
+        graph.net = { URI("http://127.0.0.1:${server.address.port}${it.path}").toURL().openConnection() }
         try {
             use(asked)
         } finally {
@@ -173,7 +174,7 @@ class ListFetchTest : ScreenTest() {
     private fun slowly(): Slow {
         val line = Executors.newSingleThreadExecutor { Thread(it, "work").apply { isDaemon = true } }
         use { TestGraph(it, work = Work(line)) }
-        return Slow(URL("https://lists.example/hosts.txt")).also { slow -> graph.net = { slow } }
+        return Slow(URI("https://lists.example/hosts.txt").toURL()).also { slow -> graph.net = { slow } }
     }
 
     private fun comesToSay(
