@@ -16,7 +16,7 @@ use crate::limits;
 use md5::{Digest as _, Md5};
 use std::borrow::Cow;
 
-const DECODER: &str = "mistat/3";
+const DECODER: &str = "mistat/4";
 
 pub(super) fn decode(input: &Input<'_>) -> Option<Decoded> {
     let forms = [("form", &input.form), ("query", &input.query)];

@@ -7,7 +7,7 @@ use super::report::{Report, is_open, pairs};
 use super::{Decoded, Input, unpack};
 use crate::event::{ProblemCode, Protocol, State};
 
-const DECODER: &str = "mistat3/1";
+const DECODER: &str = "mistat3/2";
 
 /// The last step of the paths that are known.
 const PATHS: &[&str] = &["v3", "key_get", "deviceid_get"];

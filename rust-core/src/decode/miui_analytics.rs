@@ -11,7 +11,7 @@ use super::{Decoded, Input, unpack};
 use crate::event::{Check, ProblemCode, Protocol};
 use crate::limits;
 
-const DECODER: &str = "miui-analytics/2";
+const DECODER: &str = "miui-analytics/3";
 
 pub(super) fn decode(input: &Input<'_>) -> Option<Decoded> {
     let forms = [("form", &input.form), ("query", &input.query)];

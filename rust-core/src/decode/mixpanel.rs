@@ -12,7 +12,7 @@ use crate::event::{ProblemCode, Protocol};
 use crate::limits;
 use std::borrow::Cow;
 
-const DECODER: &str = "mixpanel/1";
+const DECODER: &str = "mixpanel/2";
 
 /// Properties of an event, of which one must be there.
 const PROPERTIES: &[&str] =

@@ -8,7 +8,7 @@ use super::report::{Report, headers, is_open, moment, pairs};
 use super::{Decoded, Input, is_package, unpack};
 use crate::event::{ProblemCode, Protocol, State};
 
-const DECODER: &str = "onetrack/1";
+const DECODER: &str = "onetrack/2";
 
 /// Headers of an upload.
 const HEADERS: &[&str] = &["OT_SID", "OT_ts", "OT_net", "OT_sender", "OT_protocol"];

@@ -10,7 +10,7 @@ use crate::event::{ProblemCode, Protocol};
 use crate::limits;
 use std::borrow::Cow;
 
-const DECODER: &str = "onetrack-plain/2";
+const DECODER: &str = "onetrack-plain/3";
 
 /// Members of `H`, of which one must be there.
 const HEAD: &[&str] = &["event", "app_id", "instance_id", "e_ts"];

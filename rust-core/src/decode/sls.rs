@@ -14,10 +14,13 @@ use crate::event::{Check, ProblemCode, Protocol, Time};
 use crate::limits;
 use std::borrow::Cow;
 
-const DECODER: &str = "sls/1";
+const DECODER: &str = "sls/2";
 
 /// Parameters and members that are not the log's own.
 const OUTER: &[&str] = &["APIVersion", "__topic__", "__source__"];
+
+/// Entries that name an event, where there is no topic.
+const EVENT: &[&str] = &["log.event", "log.event_name"];
 
 pub(super) fn decode(input: &Input<'_>) -> Option<Decoded> {
     posted(input).or_else(|| tracked(input))
@@ -52,8 +55,15 @@ fn tracked(input: &Input<'_>) -> Option<Decoded> {
             said(&mut flat, &mut report.budget, name, value);
         }
     }
-    report.event(get("__topic__").map(str::to_owned), None, flat);
+    report.event(name(get("__topic__"), &flat), None, flat);
     Some(report.read())
+}
+
+/// The topic, or, where there is none, what the log itself calls its event.
+fn name(topic: Option<&str>, flat: &Flat) -> Option<String> {
+    let own = || flat.leaves.iter().find(|leaf| EVENT.contains(&leaf.path.as_str()));
+    let name = topic.filter(|topic| !topic.is_empty()).or_else(|| own().map(|l| l.value.as_str()));
+    name.filter(|name| !name.is_empty()).map(|name| json::cut(name, limits::FIELD_PATH).to_owned())
 }
 
 /// One entry of a log. Senders put JSON into values, so that is taken apart.
@@ -154,7 +164,7 @@ fn logs(report: &mut Report, bytes: &[u8], short: bool) -> bool {
                 None => flat.add_text(&mut report.budget, &format!("log.{name}"), name, value),
             }
         }
-        report.event(topic.clone(), time, flat);
+        report.event(name(topic.as_deref(), &flat), time, flat);
     }
     if let Some(code) = parts.problem.filter(|_| members.problem.is_none()) {
         report.problem(code, "__logs__");
@@ -188,7 +198,7 @@ fn group(report: &mut Report, bytes: &[u8], marked: bool) -> bool {
     }
     report.beside(beside);
     for log in of(1).take(limits::EVENTS_PER_REQUEST + 1) {
-        log_event(report, topic.clone(), log);
+        log_event(report, topic.as_deref(), log);
     }
     true
 }
@@ -232,7 +242,7 @@ fn pair(bytes: &[u8]) -> (String, String) {
     (json::cut(&name, limits::FIELD_PATH / 2).to_owned(), value)
 }
 
-fn log_event(report: &mut Report, topic: Option<String>, log: &[u8]) {
+fn log_event(report: &mut Report, topic: Option<&str>, log: &[u8]) {
     let mut flat = Flat::default();
     let (mut seconds, mut nanoseconds) = (None, 0);
     for field in Fields(log).take(limits::FIELDS_PER_EVENT) {
@@ -248,5 +258,5 @@ fn log_event(report: &mut Report, topic: Option<String>, log: &[u8]) {
         }
     }
     let ms = seconds.and_then(|s| s.checked_mul(1000)?.checked_add(nanoseconds / 1_000_000));
-    report.event(topic, ms.and_then(Time::from_ms), flat);
+    report.event(name(topic, &flat), ms.and_then(Time::from_ms), flat);
 }

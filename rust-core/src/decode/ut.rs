@@ -10,7 +10,7 @@ use super::report::{Report, headers, is_open, leaf, moment, pairs, text};
 use super::{Decoded, Input, multipart, unpack};
 use crate::event::{ProblemCode, Protocol, State};
 
-const DECODER: &str = "ut/3";
+const DECODER: &str = "ut/4";
 
 /// Headers of an upload.
 const HEADERS: &[&str] = &["x-k", "x-s", "x-t"];
