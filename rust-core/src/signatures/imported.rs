@@ -178,12 +178,12 @@ impl Imported {
         super::table::each_suffix(SEED, name, |hash, suffix, whole| {
             self.probe(hash, suffix, whole, &mut walk);
         });
-        self.found(walk, std::str::from_utf8(name).unwrap_or_default())
+        self.found(&walk, std::str::from_utf8(name).unwrap_or_default())
     }
 
     /// The entry that speaks about the host of a walk; none where an exception does.
     #[inline]
-    pub(super) fn found(&self, walk: Walk, host: &str) -> Option<Found> {
+    pub(super) fn found(&self, walk: &Walk, host: &str) -> Option<Found> {
         let best = walk.best?;
         let freed = walk.spared
             || (!best.important && (walk.excepted || (walk.free > 0 && walk.free >= walk.reach)));
@@ -191,7 +191,7 @@ impl Imported {
     }
 
     /// Whether a pattern frees a host.
-    fn is_excepted(&self, walk: Walk, important: bool, host: &str) -> bool {
+    fn is_excepted(&self, walk: &Walk, important: bool, host: &str) -> bool {
         if self.open.is_empty() && !walk.patterns {
             return false;
         }

@@ -60,12 +60,13 @@ impl HostTable {
         if self.imported.is_empty() {
             return self.rules.find(name, off).map(|hit| RuleId(hit.rule));
         }
-        let (own, walks) = self.walk(name, off);
+        let mut walks = [Walk::default(); limits::LISTS];
+        let own = self.walk(name, off, &mut walks);
         if let Some(hit) = own.filter(|hit| hit.never) {
             return Some(RuleId(hit.rule));
         }
         let mut best = own.map(|hit| (hit.exact, hit.length, hit.rule));
-        for (layer, (list, walk)) in (1..).zip(self.imported.iter().zip(walks)) {
+        for (layer, (list, walk)) in (1..).zip(self.imported.iter().zip(&walks)) {
             let Some(found) = list.found(walk, host) else { continue };
             if off.iter().any(|name| name == list.name()) {
                 continue;
@@ -79,22 +80,22 @@ impl HostTable {
     }
 
     /// Goes over a host's suffixes, once for the rules and the lists where one hash serves both.
-    fn walk(&self, name: &[u8], off: &[String]) -> (Option<Hit>, [Walk; limits::LISTS]) {
-        let mut walks = [Walk::default(); limits::LISTS];
+    #[inline]
+    fn walk(&self, name: &[u8], off: &[String], walks: &mut [Walk]) -> Option<Hit> {
         let mut own = None;
         let shared = self.rules.seed() == SEED;
         each_suffix(SEED, name, |hash, suffix, whole| {
             if shared {
                 self.rules.probe(hash, (suffix, whole), off, &mut own);
             }
-            for (list, walk) in self.imported.iter().zip(&mut walks) {
+            for (list, walk) in self.imported.iter().zip(&mut *walks) {
                 list.probe(hash, suffix, whole, walk);
             }
         });
         if !shared {
             own = self.rules.find(name, off);
         }
-        (own, walks)
+        own
     }
 
     /// The rule that speaks about an address. Imported lists have none.
